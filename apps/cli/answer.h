@@ -1,0 +1,39 @@
+// One answer of the model: streamed to standard output, or gathered for JSON.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/model_flags.h"
+#include "engine/engine.h"
+
+namespace fourfold {
+
+struct Answer {
+  std::string text;      // without thoughts
+  std::string thinking;  // what stood in thought channels
+  std::int64_t thought_tokens = 0;
+  bool reader_left = false;  // nobody reads standard output any more
+  GenerateResult result;
+};
+
+// Raw text goes on: <bos> in front, at most 128 tokens unless told otherwise.
+GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags,
+                            const Engine& engine, const Tokenizer& tokenizer);
+
+// Generates, with a progress bar for a long prefill. Ends early when the flag of signals.h is
+// raised. Unless --json (or `silent`) the text goes to standard output as it comes, thoughts to
+// standard error, and a newline follows.
+Result<Answer> stream_answer(Session& session, GenerateRequest request, const Tokenizer& tokenizer,
+                             bool silent, Context& context);
+
+// {"model", "text", "thinking", "tool_calls", "finish", "seed", "usage", "timings"}; raw text
+// (`complete`) has no thinking, tool calls or thought tokens.
+nlohmann::ordered_json answer_json(const Answer& answer, const Engine& engine,
+                                   const GenerateRequest& request, bool is_chat);
+
+// "prefill 12 tokens, 95.1 tok/s; decode 40 tokens, 21.3 tok/s; …"
+std::string describe_speed(const Answer& answer);
+
+}  // namespace fourfold

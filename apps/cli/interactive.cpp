@@ -1,0 +1,110 @@
+#include "cli/interactive.h"
+
+#include "chat/simple_render.h"
+#include "cli/line_editor.h"
+#include "cli/signals.h"
+#include "cli/spelling.h"
+
+namespace fourfold {
+namespace {
+
+constexpr std::string_view kHelp =
+    "/help         these lines\n"
+    "/system TEXT  what the model is told before everything else (nothing: forget it)\n"
+    "/clear        forget the conversation\n"
+    "/stats        tokens and speed of the last answer\n"
+    "/bye, /exit   leave; so does Ctrl-D\n"
+    "\"\"\"           opens and closes an input of several lines\n"
+    "Ctrl-C        stops an answer";
+
+constexpr std::string_view kQuotes = "\"\"\"";
+
+// One input: a line, or everything between two """.
+class InputReader {
+ public:
+  explicit InputReader(Context& context) : context_(context), editor_(make_line_editor(context)) {}
+
+  // nullopt: the person leaves.
+  std::optional<std::string> read() {
+    while (true) {
+      auto input = editor_->read(">>> ");
+      if (input.event == LineEditor::Event::End) return std::nullopt;
+      if (input.event == LineEditor::Event::Interrupt) {
+        clear_interrupt();
+        context_.note("Ctrl-D or /bye leaves, and so does a second Ctrl-C at once");
+        continue;
+      }
+      if (!input.line.starts_with(kQuotes)) return remembered(std::move(input.line));
+      auto text = read_until_quotes(input.line.substr(kQuotes.size()));
+      if (text) return remembered(std::move(*text));
+    }
+  }
+
+ private:
+  // nullopt: interrupted, or the end of input before the closing """.
+  std::optional<std::string> read_until_quotes(std::string text) {
+    while (!text.ends_with(kQuotes)) {
+      auto input = editor_->read("... ");
+      clear_interrupt();
+      if (input.event != LineEditor::Event::Line) return std::nullopt;
+      text += "\n" + input.line;
+    }
+    text.resize(text.size() - kQuotes.size());
+    return text;
+  }
+
+  std::string remembered(std::string text) {
+    if (!trim(text).empty()) editor_->remember(text);
+    return text;
+  }
+
+  Context& context_;
+  std::unique_ptr<LineEditor> editor_;
+};
+
+}  // namespace
+
+bool ChatCommands::run(const std::string& line) {
+  const std::string_view text = trim(line);
+  const auto name = text.substr(0, text.find(' '));
+  const auto rest = trim(text.substr(name.size()));
+  if (name == "/bye" || name == "/exit") return false;
+  if (name == "/help") {
+    context_.note(kHelp);
+  } else if (name == "/clear") {
+    chat_.clear();
+  } else if (name == "/system") {
+    chat_.set_system(std::string(rest));
+  } else if (name == "/stats") {
+    context_.note(last_speed_.empty() ? "no answer so far" : last_speed_);
+  } else {
+    const auto meant = closest_name(name, {"/bye", "/exit", "/help", "/clear", "/system", "/stats"});
+    context_.note(fmt::format("{}: unknown (did you mean {}?)", name,
+                              meant.empty() ? "/help" : meant));
+  }
+  return true;
+}
+
+Result<int> chat_at_terminal(Chat& chat, Context& context) {
+  raise_flag_on_interrupt();
+  ChatCommands commands(chat, context);
+  InputReader reader(context);
+  context.note("/help shows what can be typed");
+  while (context.out().is_open()) {
+    const auto input = reader.read();
+    if (!input || (ChatCommands::is_command(*input) && !commands.run(*input))) break;
+    if (ChatCommands::is_command(*input) || trim(*input).empty()) continue;
+
+    clear_interrupt();
+    const auto answer = chat.say(*input, false);
+    clear_interrupt();
+    if (answer.ok()) {
+      commands.set_last_speed(describe_speed(*answer));
+    } else {
+      context.print_error(answer.error());  // the conversation goes on
+    }
+  }
+  return kExitDone;
+}
+
+}  // namespace fourfold

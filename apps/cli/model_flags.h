@@ -1,0 +1,59 @@
+// The flags that all commands running a model share (threads, memory, KV cache, sampling), their
+// environment forms and settings, and the engine that they describe.
+//
+//   add_engine_flags(command, flags->engine);
+//   …
+//   const auto engine = TRY(open_engine(flags->engine, context));
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/command.h"
+#include "engine/engine.h"
+
+namespace fourfold {
+
+struct EngineFlags {
+  std::string model;  // as given: a path, or a name in the model folders
+  EngineOptions options;
+};
+
+// MODEL, -t, -c, --memory, --kv, --chunk, --exact, --portable. `with_model` false: the command
+// names its model itself.
+void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model = true);
+
+// Opens it with a progress bar on standard error; prints the engine's notes there.
+Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, Context& context);
+
+// The file or folder that MODEL stands for: itself, else a name in the model folders.
+Result<std::string> resolve_model(const std::string& model);
+
+// Unset: the model's own default.
+struct SamplingFlags {
+  std::int64_t max_tokens = -1;  // −1: not given
+  std::optional<float> temperature;
+  std::optional<int> top_k;
+  std::optional<float> top_p;
+  std::optional<float> min_p;
+  std::optional<float> repeat_penalty;
+  std::optional<int> repeat_last_n;
+  std::optional<float> presence_penalty;
+  std::optional<float> frequency_penalty;
+  std::vector<LogitBias> logit_bias;
+  std::optional<std::uint64_t> seed;  // random when not given
+  std::vector<std::string> stop;
+  int n_logprobs = -1;
+};
+
+// -n, --temp, --top-k, --top-p, --min-p, penalties, --logit-bias, -s, --stop, --logprobs.
+void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
+
+// Defaults of the model filled in, a seed drawn if none was given.
+SampleOptions sample_options(const SamplingFlags& flags, const SamplingDefaults& defaults);
+
+}  // namespace fourfold

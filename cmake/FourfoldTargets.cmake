@@ -1,0 +1,53 @@
+# One target per folder; its links are the arrows of ARCHITECTURE.md.
+
+# Flags that every target of ours shares. No contraction, no fast-math: the order of floating-point
+# operations is part of the product's contract (docs/decisions/0003-same-bits.md).
+add_library(fourfold_options INTERFACE)
+target_compile_options(fourfold_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  -ffp-contract=off -fno-math-errno -fno-trapping-math)
+if(FOURFOLD_WERROR)
+  target_compile_options(fourfold_options INTERFACE -Werror)
+endif()
+target_compile_definitions(fourfold_options INTERFACE FOURFOLD_VERSION="${PROJECT_VERSION}")
+target_include_directories(fourfold_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+# fourfold_library(NAME SOURCES … LINKS …): a folder of src/.
+function(fourfold_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(fourfold_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(fourfold_${name} PUBLIC fourfold_options ${ARG_LINKS})
+endfunction()
+
+# fourfold_test(NAME SOURCES … LINKS … [LABELS …] [TIMEOUT s]): one test program, one ctest entry per case.
+function(fourfold_test name)
+  if(NOT FOURFOLD_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
+  target_compile_definitions(${name} PRIVATE
+    FOURFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FOURFOLD_BUILD_DIR="${PROJECT_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# fourfold_fuzzer(NAME SOURCE LINKS …): a libFuzzer target in build/<preset>/fuzz.
+function(fourfold_fuzzer name source)
+  if(NOT FOURFOLD_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+endfunction()
+
+if(FOURFOLD_TESTS)
+  find_package(GTest REQUIRED)
+endif()

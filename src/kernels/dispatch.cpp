@@ -1,0 +1,39 @@
+#include "kernels/dispatch.h"
+
+#include "kernels/tables.h"
+
+namespace fourfold {
+
+const std::vector<const Kernels*>& usable_kernels() {
+  static const std::vector<const Kernels*> tables = [] {
+    std::vector<const Kernels*> usable;
+#if defined(FOURFOLD_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni")) {
+      usable.push_back(&kAvx512Kernels);
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("f16c")) {
+      usable.push_back(&kAvx2Kernels);
+    }
+#endif
+    usable.push_back(&kScalarKernels);
+    return usable;
+  }();
+  return tables;
+}
+
+Result<const Kernels*> choose_kernels(std::string_view forced) {
+  if (forced.empty()) return usable_kernels().front();
+  std::string names;
+  for (const Kernels* table : usable_kernels()) {
+    if (forced == table->name) return table;
+    names += names.empty() ? table->name : fmt::format(", {}", table->name);
+  }
+  return invalid_argument("FOURFOLD_FORCE_ISA: this CPU cannot run \"{}\" (it has {})", forced,
+                          names);
+}
+
+}  // namespace fourfold

@@ -1,0 +1,307 @@
+// Every table that this CPU can run against the scalar definition: the same bits.
+#include "kernels/table.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "kernels/dispatch.h"
+#include "kernels/half.h"
+#include "kernels/tables.h"
+#include "tensor/blocks.h"
+
+namespace fourfold {
+namespace {
+
+std::vector<float> random_floats(int n, std::uint32_t seed, float scale = 1.0f) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0f, scale);
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+// Bit equality, NaN and signed zero included.
+void expect_same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(std::memcmp(&a[i], &b[i], 4), 0) << "at " << i << ": " << a[i] << " and " << b[i];
+  }
+}
+
+class Tables : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& table = *GetParam();
+  const Kernels& ref = kScalarKernels;
+};
+
+constexpr int kLengths[] = {0, 1, 7, 8, 15, 16, 17, 31, 64, 100, 256, 1000, 1536};
+
+TEST_P(Tables, ReduceInOneOrder) {
+  for (const int n : kLengths) {
+    const auto a = random_floats(n, 1);
+    const auto b = random_floats(n, 2);
+    expect_same_bits({table.dot(a.data(), b.data(), n)}, {ref.dot(a.data(), b.data(), n)});
+    auto x = random_floats(n, 3, 4.0f);
+    auto y = x;
+    expect_same_bits({table.exp_sum(x.data(), n, 1.5f)}, {ref.exp_sum(y.data(), n, 1.5f)});
+    expect_same_bits(x, y);
+  }
+}
+
+TEST_P(Tables, MapElements) {
+  for (const int n : kLengths) {
+    const auto a = random_floats(n, 4, 3.0f);
+    const auto b = random_floats(n, 5);
+    const auto compare = [&](auto run) {
+      auto x = a;
+      auto y = a;
+      run(table, x.data());
+      run(ref, y.data());
+      expect_same_bits(x, y);
+    };
+    compare([&](const Kernels& k, float* x) { k.rms_norm(x, b.data(), n, 1e-6f, x); });
+    compare([&](const Kernels& k, float* x) { k.rms_norm(x, nullptr, n, 1e-6f, x); });
+    compare([&](const Kernels& k, float* x) { k.add(x, b.data(), n); });
+    compare([&](const Kernels& k, float* x) { k.add_scaled(x, b.data(), 0.37f, n); });
+    compare([&](const Kernels& k, float* x) { k.scale(x, 1.0f / 3.0f, n); });
+    compare([&](const Kernels& k, float* x) { k.multiply(a.data(), b.data(), n, x); });
+    compare([&](const Kernels& k, float* x) { k.gelu_multiply(a.data(), b.data(), n, x); });
+    compare([&](const Kernels& k, float* x) { k.softcap(x, n, 30.0f); });
+  }
+}
+
+TEST_P(Tables, RotatePairsAtAnyDistance) {
+  for (const int n_pairs : {0, 1, 16, 64, 128}) {
+    const auto cos = random_floats(n_pairs, 6);
+    const auto sin = random_floats(n_pairs, 7);
+    auto x = random_floats(512, 8);
+    auto y = x;
+    table.rope(x.data(), cos.data(), sin.data(), n_pairs, 256);
+    ref.rope(y.data(), cos.data(), sin.data(), n_pairs, 256);
+    expect_same_bits(x, y);
+  }
+}
+
+TEST_P(Tables, ConvertHalfFloats) {
+  std::vector<std::uint16_t> all(65536);
+  for (int i = 0; i < 65536; ++i) all[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(i);
+  std::vector<float> x(65536), y(65536);
+  table.f32_from_bf16(all.data(), 65536, x.data());
+  ref.f32_from_bf16(all.data(), 65536, y.data());
+  expect_same_bits(x, y);
+  table.f32_from_f16(all.data(), 65535, x.data());
+  ref.f32_from_f16(all.data(), 65535, y.data());
+  for (int i = 0; i < 65535; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    if (std::isnan(y[k])) {
+      ASSERT_TRUE(std::isnan(x[k]));
+    } else {
+      ASSERT_EQ(x[k], y[k]) << i;
+      ASSERT_EQ(f16_to_f32(all[k]), y[k]);
+    }
+  }
+  const auto values = random_floats(5001, 9, 1000.0f);
+  std::vector<std::uint16_t> a(values.size()), b(values.size());
+  table.f16_from_f32(values.data(), 5001, a.data());
+  ref.f16_from_f32(values.data(), 5001, b.data());
+  EXPECT_EQ(a, b);
+  table.bf16_from_f32(values.data(), 5001, a.data());
+  ref.bf16_from_f32(values.data(), 5001, b.data());
+  EXPECT_EQ(a, b);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(b[i], f32_to_bf16(values[i]));
+    ASSERT_EQ(float_to_half(values[i]), f32_to_f16(values[i]));
+  }
+}
+
+TEST_P(Tables, QuantizeActivations) {
+  for (const int n : {0, 32, 64, 1536}) {
+    auto x = random_floats(n, 10, 2.0f);
+    if (n > 32) std::fill(x.begin(), x.begin() + 32, 0.0f);
+    const auto k = static_cast<std::size_t>(n);
+    std::vector<std::int8_t> q(k), q_ref(k);
+    std::vector<float> scales(k / 32), scales_ref(k / 32);
+    std::vector<std::int32_t> sums(k / 16), sums_ref(k / 16);
+    table.quantize(x.data(), n, q.data(), scales.data(), sums.data());
+    ref.quantize(x.data(), n, q_ref.data(), scales_ref.data(), sums_ref.data());
+    EXPECT_EQ(q, q_ref);
+    EXPECT_EQ(sums, sums_ref);
+    expect_same_bits(scales, scales_ref);
+    for (const auto v : q) EXPECT_GE(v, -127);
+  }
+}
+
+TEST_P(Tables, KeepValuesInQ8Blocks) {
+  const auto x = random_floats(512, 11);
+  std::vector<std::uint8_t> a(512 / 32 * 34), b(a.size());
+  table.q8_0_from_f32(x.data(), 512, a.data());
+  ref.q8_0_from_f32(x.data(), 512, b.data());
+  EXPECT_EQ(a, b);
+  std::vector<float> y(512), z(512);
+  table.f32_from_q8_0(a.data(), 512, y.data());
+  ref.f32_from_q8_0(a.data(), 512, z.data());
+  expect_same_bits(y, z);
+  for (std::size_t i = 0; i < 512; ++i) EXPECT_NEAR(y[i], x[i], 0.02f);
+}
+
+TEST_P(Tables, MultiplyMatricesInF32) {
+  for (const int k : {1, 8, 16, 100, 256}) {
+    for (const int n_rows : {1, 3, 4, 9}) {
+      for (const int n_tokens : {1, 2, 5, 8}) {
+        const auto w = random_floats(n_rows * k, 12);
+        const auto x = random_floats(n_tokens * k, 13);
+        std::vector<float> out(static_cast<std::size_t>(n_rows * n_tokens)), expected(out.size());
+        table.matmul_f32(w.data(), k, n_rows, x.data(), k, n_tokens, k, out.data(), n_rows);
+        ref.matmul_f32(w.data(), k, n_rows, x.data(), k, n_tokens, k, expected.data(), n_rows);
+        expect_same_bits(out, expected);
+      }
+    }
+  }
+}
+
+struct PanelCase {
+  int k;
+  int group;
+  bool offsets;
+};
+
+TEST_P(Tables, MultiplyPanelsOfIntegers) {
+  std::mt19937 random(14);
+  for (const auto& [k, group, offsets] :
+       {PanelCase{32, 32, false}, PanelCase{64, 16, false}, PanelCase{256, 32, true},
+        PanelCase{512, 16, true}}) {
+    std::vector<std::int8_t> rows(static_cast<std::size_t>(kPanelRows * k));
+    for (auto& q : rows) q = static_cast<std::int8_t>(random() % 256 - 128);
+    const auto w_scales = random_floats(k / group * kPanelRows, 15, 0.1f);
+    const auto w_offsets = random_floats(k / group * kPanelRows, 16, 0.1f);
+    for (const int n_tokens : {1, 3, 4, 8, 13}) {
+      const auto x = random_floats(n_tokens * k, 17);
+      std::vector<std::int8_t> xq(x.size());
+      std::vector<float> xs(x.size() / 32);
+      std::vector<std::int32_t> sums(x.size() / 16);
+      ref.quantize(x.data(), n_tokens * k, xq.data(), xs.data(), sums.data());
+      const QuantView view{xq.data(), xs.data(), sums.data(), k, k / 32, k / 16};
+      const auto run = [&](const Kernels& kernels) {
+        std::vector<std::uint8_t> panel(rows.size());
+        kernels.pack_panel(rows.data(), k, k, panel.data());
+        auto acc = random_floats(n_tokens * kPanelRows, 18);
+        kernels.matmul_panel({.q = panel.data(),
+                              .scales = w_scales.data(),
+                              .offsets = offsets ? w_offsets.data() : nullptr,
+                              .k = k,
+                              .group = group,
+                              .zero = kernels.panel_zero},
+                             view, n_tokens, acc.data());
+        return acc;
+      };
+      expect_same_bits(run(table), run(ref));
+    }
+  }
+}
+
+TEST_P(Tables, PackFourBitRowsAsTheGeneralWayDoes) {
+  constexpr int kDepth = 96;
+  constexpr int kStride = kDepth / 32 * 18 + 36;  // rows longer than the stretch
+  std::mt19937 random(19);
+  std::vector<std::uint8_t> rows(kPanelRows * kStride);
+  for (auto& b : rows) b = static_cast<std::uint8_t>(random());
+  for (int r = 0; r < kPanelRows; ++r) {
+    for (int b = 0; b < kDepth / 32; ++b) rows[static_cast<std::size_t>(r * kStride + 18 * b + 1)] &= 0x3f;
+  }
+  const auto x = random_floats(kDepth, 20);
+  std::vector<std::int8_t> xq(kDepth);
+  std::vector<float> xs(kDepth / 32);
+  std::vector<std::int32_t> sums(kDepth / 16);
+  ref.quantize(x.data(), kDepth, xq.data(), xs.data(), sums.data());
+  const auto run = [&](const Kernels& kernels) {
+    std::vector<std::uint8_t> q(kPanelRows * kDepth);
+    std::vector<float> scales(kPanelRows * kDepth / 32);
+    kernels.pack_q4_0(rows.data(), kStride, kDepth, {.q = q.data(), .scales = scales.data()});
+    std::vector<float> acc(kPanelRows);
+    kernels.matmul_panel({.q = q.data(),
+                          .scales = scales.data(),
+                          .offsets = nullptr,
+                          .k = kDepth,
+                          .group = 32,
+                          .zero = kernels.q4_0_zero},
+                         {xq.data(), xs.data(), sums.data(), kDepth, kDepth / 32, kDepth / 16}, 1,
+                         acc.data());
+    return acc;
+  };
+  expect_same_bits(run(table), run(ref));
+}
+
+TEST_P(Tables, AttendToTheVisibleKeysOnly) {
+  for (const int channels : {8, 24, 128, 512}) {
+    constexpr int kQueries = 7;
+    const int first[kQueries] = {0, 0, 0, 0, 5, 10, 63};
+    const int last[kQueries] = {64, 64, 64, 64, 60, 10, 64};
+    const auto q = random_floats(kQueries * channels, 21, 0.5f);
+    auto k = random_floats(kKeyBlock * channels, 22, 0.5f);
+    const auto v = random_floats(kKeyBlock * channels, 23);
+    const auto run = [&](const Kernels& kernels) {
+      std::vector<float> state = random_floats(kQueries * (channels + 2), 24);
+      kernels.attend_block({.q = q.data(),
+                            .k = k.data(),
+                            .v = v.data(),
+                            .n_queries = kQueries,
+                            .channels = channels,
+                            .first = first,
+                            .last = last,
+                            .max = state.data(),
+                            .sum = state.data() + kQueries,
+                            .out = state.data() + 2 * kQueries});
+      return state;
+    };
+    expect_same_bits(run(table), run(ref));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Usable, Tables, testing::ValuesIn(usable_kernels()),
+                         [](const auto& param) { return std::string(param.param->name); });
+
+TEST(ScalarKernels, AgreeWithTheFormulas) {
+  const auto x = random_floats(2000, 25, 5.0f);
+  const std::vector<float> ones(x.size(), 1.0f);
+  std::vector<float> y(x.size());
+  kScalarKernels.gelu_multiply(x.data(), ones.data(), 2000, y.data());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double u = std::sqrt(2.0 / M_PI) * (x[i] + 0.044715 * std::pow(double{x[i]}, 3));
+    EXPECT_NEAR(y[i], 0.5 * x[i] * (1.0 + std::tanh(u)), 2e-6 * (1.0 + std::abs(x[i])));
+  }
+  auto capped = x;
+  kScalarKernels.softcap(capped.data(), 2000, 30.0f);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_NEAR(capped[i], 30.0 * std::tanh(x[i] / 30.0), 1e-5);
+  }
+  auto powers = x;
+  double sum = 0.0;
+  const float total = kScalarKernels.exp_sum(powers.data(), 2000, 0.0f);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    EXPECT_NEAR(powers[i] / std::exp(double{x[i]}), 1.0, 3e-7);
+    sum += std::exp(double{x[i]});
+  }
+  EXPECT_NEAR(total / sum, 1.0, 1e-5);
+}
+
+TEST(ScalarKernels, KeepNotANumberVisible) {
+  float x[2] = {NAN, 1.0f};
+  kScalarKernels.softcap(x, 2, 30.0f);
+  EXPECT_TRUE(std::isnan(x[0]));
+  EXPECT_FALSE(std::isnan(x[1]));
+}
+
+TEST(Dispatch, RefusesWhatTheCpuLacks) {
+  EXPECT_EQ(*choose_kernels("scalar"), &kScalarKernels);
+  const auto unknown = choose_kernels("avx9000");
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().code, Code::InvalidArgument);
+  EXPECT_NE(unknown.error().message.find("scalar"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace fourfold

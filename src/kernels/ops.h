@@ -1,0 +1,94 @@
+// The upper floor: operations on whole matrices, spread over the thread pool. Models call these.
+//
+// Nothing here changes a result with the number of threads, rows or the order of work: see table.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kv_view.h"
+#include "kernels/table.h"
+#include "tensor/matrix.h"
+
+namespace fourfold {
+
+// f32 rows that several matrices will be multiplied with; their int8 form is made once, when the
+// first quantised matrix asks for it.
+class Activations {
+ public:
+  // Room for n values in all (rows · columns).
+  void reserve(std::int64_t n_values);
+  // Shows new rows. The memory stays the caller's; call again whenever its contents change.
+  void set(MatView x) {
+    x_ = x;
+    quantized_ = false;
+  }
+  const MatView& f32() const { return x_; }
+
+ private:
+  friend class Ops;
+  MatView x_;
+  bool quantized_ = false;
+  std::vector<std::int8_t> q_;
+  std::vector<float> scales_;
+  std::vector<std::int32_t> sums_;
+};
+
+// One query row of attention: it sees the keys [first_key, last_key) of its sequence.
+struct AttentionRow {
+  const KvView* kv = nullptr;
+  std::int64_t first_key = 0;
+  std::int64_t last_key = 0;
+};
+
+class Ops {
+ public:
+  // exact: every product in f32 on dequantised weights; else quantised weights meet int8.
+  Ops(const Kernels& kernels, ThreadPool& pool, bool exact);
+  ~Ops();
+
+  const Kernels& kernels() const { return kernels_; }
+  ThreadPool& pool() const { return pool_; }
+  bool exact() const { return exact_; }
+
+  // out[t, r] = w[r] · x[t].  out [T, n_rows]
+  void matmul(const Matrix& w, Activations& x, MatView out);
+
+  void rms_norm(MatView x, const float* weight, float eps, MatView out);
+  void add(MatView x, MatView y);  // x += y
+  void scale(MatView x, float factor);
+  void gelu_multiply(MatView gate, MatView up, MatView out);
+  void softcap(MatView x, float cap);
+
+  // q and out [rows.size(), n_heads · channels]; scores are q·k as they come.
+  // Rows of one sequence that follow each other share their key blocks.
+  void attend(std::span<const AttentionRow> rows, MatView q, int n_heads, MatView out);
+
+  // Calls body(row) for all rows, spread over the threads.
+  template <class Body>
+  void for_rows(std::int64_t n_rows, const Body& body) {
+    pool_.parallel_for(n_rows, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t r = begin; r < end; ++r) body(r);
+    });
+  }
+
+ private:
+  struct Scratch;  // of one worker
+
+  void quantize(Activations& x);
+  void matmul_exact(const Matrix& w, const MatView& x, MatView out);
+  void matmul_panels(const Matrix& w, const Activations& x, MatView out);
+  void panel_rows(const Matrix& w, const Activations& x, std::int64_t first_row, Scratch& scratch,
+                  MatView out);
+
+  const Kernels& kernels_;
+  ThreadPool& pool_;
+  bool exact_;
+  std::vector<std::unique_ptr<Scratch>> scratch_;  // one a worker
+  std::vector<float> partials_;                    // attention spans computed apart
+};
+
+}  // namespace fourfold

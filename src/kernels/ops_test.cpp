@@ -1,0 +1,229 @@
+#include "kernels/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "kernels/dispatch.h"
+#include "kernels/tables.h"
+#include "tensor/blocks.h"
+
+namespace fourfold {
+namespace {
+
+std::vector<float> random_floats(std::int64_t n, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+// Random blocks whose f16 scales are small and finite.
+std::vector<std::byte> random_blocks(DType type, std::int64_t n_values, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size_bytes(type, n_values)));
+  if (!traits(type).quantised()) {
+    for (std::int64_t i = 0; i < n_values; ++i) {
+      const float value = std::normal_distribution<float>()(random);
+      const auto half = type == DType::BF16 ? f32_to_bf16(value) : f32_to_f16(value);
+      if (type == DType::F32) {
+        std::memcpy(bytes.data() + 4 * i, &value, 4);
+      } else {
+        std::memcpy(bytes.data() + 2 * i, &half, 2);
+      }
+    }
+    return bytes;
+  }
+  for (auto& b : bytes) b = static_cast<std::byte>(random() & 255);
+  const auto calm = [&](std::size_t offset) {
+    for (std::size_t b = offset + 1; b < bytes.size();
+         b += static_cast<std::size_t>(traits(type).block_bytes)) {
+      bytes[b] &= std::byte{0x1f};
+    }
+  };
+  switch (type) {
+    case DType::Q6_K: calm(208); break;
+    case DType::Q4_K: case DType::Q5_K: calm(0); calm(2); break;
+    case DType::Q2_K: calm(80); calm(82); break;
+    case DType::Q3_K: calm(108); break;
+    default: calm(0); calm(2); break;
+  }
+  return bytes;
+}
+
+MatView view(std::vector<float>& data, std::int64_t n_rows, std::int64_t n_cols) {
+  return {data.data(), n_rows, n_cols, n_cols};
+}
+
+class Matmul : public testing::TestWithParam<DType> {};
+
+TEST_P(Matmul, StaysNearTheProductInF64) {
+  const DType type = GetParam();
+  constexpr int kRows = 21;  // not a multiple of the panel
+  constexpr int kCols = 1280;
+  constexpr int kTokens = 5;
+  const auto bytes = random_blocks(type, kRows * kCols, 1);
+  const Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
+  std::vector<float> plain(kRows * kCols);
+  dequantize(type, bytes.data(), kRows * kCols, plain.data());
+  auto x = random_floats(kTokens * kCols, 2);
+  ThreadPool pool(2);
+  for (const bool exact : {true, false}) {
+    Ops ops(*usable_kernels().front(), pool, exact);
+    Activations a;
+    a.set(view(x, kTokens, kCols));
+    std::vector<float> out(kTokens * kRows);
+    ops.matmul(w, a, view(out, kTokens, kRows));
+    for (int t = 0; t < kTokens; ++t) {
+      for (int r = 0; r < kRows; ++r) {
+        double sum = 0.0, size = 0.0;
+        for (int i = 0; i < kCols; ++i) {
+          const double term = double{plain[static_cast<std::size_t>(r * kCols + i)]} *
+                              x[static_cast<std::size_t>(t * kCols + i)];
+          sum += term;
+          size += term * term;
+        }
+        const double limit = (exact ? 2e-6 : 2e-2) * std::sqrt(size) + 1e-6;
+        EXPECT_NEAR(out[static_cast<std::size_t>(t * kRows + r)], sum, limit)
+            << "token " << t << " row " << r << (exact ? " exact" : " int8");
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
+  const DType type = GetParam();
+  constexpr int kRows = 40;
+  constexpr int kCols = 512;
+  constexpr int kTokens = 11;
+  const auto bytes = random_blocks(type, kRows * kCols, 3);
+  const Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
+  auto x = random_floats(kTokens * kCols, 4);
+  for (const bool exact : {true, false}) {
+    ThreadPool one(1);
+    Ops reference(kScalarKernels, one, exact);
+    Activations all;
+    all.set(view(x, kTokens, kCols));
+    std::vector<float> expected(kTokens * kRows);
+    reference.matmul(w, all, view(expected, kTokens, kRows));
+    for (const Kernels* table : usable_kernels()) {
+      for (const int n_threads : {1, 3}) {
+        for (const int step : {1, 4, 11}) {
+          ThreadPool pool(n_threads);
+          Ops ops(*table, pool, exact);
+          Activations a;
+          std::vector<float> out(kTokens * kRows);
+          for (int t = 0; t < kTokens; t += step) {
+            const int n = std::min(step, kTokens - t);
+            a.set(view(x, kTokens, kCols).rows(t, n));
+            ops.matmul(w, a, view(out, kTokens, kRows).rows(t, n));
+          }
+          ASSERT_EQ(std::memcmp(out.data(), expected.data(), out.size() * 4), 0)
+              << table->name << ", " << n_threads << " threads, " << step << " rows at a time";
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Matmul,
+                         testing::Values(DType::F32, DType::BF16, DType::F16, DType::Q4_0,
+                                         DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0,
+                                         DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K,
+                                         DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS),
+                         [](const auto& param) { return std::string(name(param.param)); });
+
+// Attention in f64, straight from the definition.
+std::vector<double> attend_f64(const std::vector<float>& q, const std::vector<float>& k,
+                               const std::vector<float>& v, int channels, int first, int last) {
+  std::vector<double> scores;
+  double max = -1e300, sum = 0.0;
+  for (int j = first; j < last; ++j) {
+    double s = 0.0;
+    for (int c = 0; c < channels; ++c) {
+      s += double{q[static_cast<std::size_t>(c)]} * k[static_cast<std::size_t>(j * channels + c)];
+    }
+    scores.push_back(s);
+    max = std::max(max, s);
+  }
+  std::vector<double> out(static_cast<std::size_t>(channels));
+  for (double& s : scores) sum += s = std::exp(s - max);
+  for (int j = first; j < last; ++j) {
+    for (int c = 0; c < channels; ++c) {
+      out[static_cast<std::size_t>(c)] += scores[static_cast<std::size_t>(j - first)] / sum *
+                                          v[static_cast<std::size_t>(j * channels + c)];
+    }
+  }
+  return out;
+}
+
+TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
+  constexpr int kChannels = 32;
+  constexpr int kTokens = 1400;  // three spans
+  constexpr int kHeads = 4;
+  constexpr int kKvHeads = 2;
+  const KvLayout layout{.type = KvType::F32, .n_heads = kKvHeads, .channels = kChannels};
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<std::byte*> pointers;
+  for (int b = 0; b <= kTokens / kKeyBlock; ++b) {
+    memory.emplace_back(static_cast<std::size_t>(layout.block_bytes()));
+    pointers.push_back(memory.back().data());
+  }
+  const KvView kv{layout, pointers.data(), static_cast<std::int64_t>(pointers.size()), false};
+  std::vector<std::vector<float>> k(kKvHeads), v(kKvHeads);
+  for (int t = 0; t < kTokens; ++t) {
+    const auto kt = random_floats(kKvHeads * kChannels, static_cast<std::uint32_t>(2 * t));
+    const auto vt = random_floats(kKvHeads * kChannels, static_cast<std::uint32_t>(2 * t + 1));
+    store_kv(kScalarKernels, kv, t, kt.data(), vt.data());
+    for (int h = 0; h < kKvHeads; ++h) {
+      k[h].insert(k[h].end(), kt.begin() + h * kChannels, kt.begin() + (h + 1) * kChannels);
+      v[h].insert(v[h].end(), vt.begin() + h * kChannels, vt.begin() + (h + 1) * kChannels);
+    }
+  }
+  const std::vector<AttentionRow> rows = {{&kv, 0, 1},       {&kv, 0, 64},     {&kv, 10, 700},
+                                          {&kv, 600, 1400}, {&kv, 1023, 1024}, {&kv, 0, 1400}};
+  const auto n_rows = static_cast<std::int64_t>(rows.size());
+  auto q = random_floats(n_rows * kHeads * kChannels, 99);
+  std::vector<float> first_result;
+  for (const Kernels* table : usable_kernels()) {
+    for (const int n_threads : {1, 2, 3, 16}) {  // many threads split the spans
+      ThreadPool pool(n_threads);
+      Ops ops(*table, pool, true);
+      std::vector<float> out(q.size());
+      ops.attend(rows, view(q, n_rows, kHeads * kChannels), kHeads,
+                 view(out, n_rows, kHeads * kChannels));
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        for (int h = 0; h < kHeads; ++h) {
+          const auto at = static_cast<std::ptrdiff_t>((r * kHeads + static_cast<std::size_t>(h)) *
+                                                      kChannels);
+          const std::vector<float> qh(q.begin() + at, q.begin() + at + kChannels);
+          const int kv_head = h / (kHeads / kKvHeads);
+          const auto expected =
+              attend_f64(qh, k[kv_head], v[kv_head], kChannels,
+                         static_cast<int>(rows[r].first_key), static_cast<int>(rows[r].last_key));
+          for (int c = 0; c < kChannels; ++c) {
+            ASSERT_NEAR(out[static_cast<std::size_t>(at + c)], expected[static_cast<std::size_t>(c)],
+                        2e-5)
+                << "row " << r << " head " << h;
+          }
+        }
+      }
+      if (first_result.empty()) first_result = out;
+      EXPECT_EQ(std::memcmp(out.data(), first_result.data(), out.size() * 4), 0)
+          << table->name << ", " << n_threads << " threads";
+      // A row alone gives the bits it gives in company.
+      std::vector<float> alone(kHeads * kChannels);
+      ops.attend(std::span(rows).subspan(2, 1), view(q, n_rows, kHeads * kChannels).rows(2, 1),
+                 kHeads, view(alone, 1, kHeads * kChannels));
+      EXPECT_EQ(std::memcmp(alone.data(), out.data() + 2 * kHeads * kChannels, alone.size() * 4),
+                0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fourfold

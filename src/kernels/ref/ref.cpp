@@ -1,0 +1,283 @@
+// The definition of every kernel, as plain loops. Also the table of CPUs without a better one.
+#include <cstdint>
+
+#include "kernels/half.h"
+#include "kernels/tables.h"
+
+namespace fourfold {
+namespace {
+
+constexpr int kLanes = 16;
+
+float add_lanes(float* lanes) {
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int j = 0; j < width; ++j) lanes[j] = lanes[j] + lanes[j + width];
+  }
+  return lanes[0];
+}
+
+float dot(const float* a, const float* b, int n) {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) {
+    lanes[i % kLanes] = __builtin_fmaf(a[i], b[i], lanes[i % kLanes]);
+  }
+  return add_lanes(lanes);
+}
+
+// Round to nearest even for |x| < 2^22.
+float round_even(float x) {
+  constexpr float kMagic = 12582912.0f;
+  return (x + kMagic) - kMagic;
+}
+
+// exp by Cody-Waite reduction and the polynomial of Cephes' expf, every step by fma.
+// 0 below −87.3, clamped above 88, NaN stays NaN.
+float exp_f32(float x) {
+  if (x < -87.3f) return 0.0f;
+  if (x != x) return x;
+  x = x < 88.0f ? x : 88.0f;
+  const float n = round_even(x * 1.44269504f);
+  float r = __builtin_fmaf(n, -0.693359375f, x);
+  r = __builtin_fmaf(n, 2.12194440e-4f, r);
+  float p = 1.9875691500e-4f;
+  p = __builtin_fmaf(p, r, 1.3981999507e-3f);
+  p = __builtin_fmaf(p, r, 8.3334519073e-3f);
+  p = __builtin_fmaf(p, r, 4.1665795894e-2f);
+  p = __builtin_fmaf(p, r, 1.6666665459e-1f);
+  p = __builtin_fmaf(p, r, 5.0000001201e-1f);
+  p = __builtin_fmaf(p, r * r, r) + 1.0f;
+  const auto bits = static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23;
+  return p * __builtin_bit_cast(float, bits);
+}
+
+void rms_norm(const float* x, const float* weight, int n, float eps, float* out) {
+  const float mean = dot(x, x, n) / static_cast<float>(n);
+  const float r = 1.0f / __builtin_sqrtf(mean + eps);
+  for (int i = 0; i < n; ++i) out[i] = weight ? x[i] * r * weight[i] : x[i] * r;
+}
+
+void add(float* x, const float* y, int n) {
+  for (int i = 0; i < n; ++i) x[i] = x[i] + y[i];
+}
+
+void add_scaled(float* x, const float* y, float s, int n) {
+  for (int i = 0; i < n; ++i) x[i] = __builtin_fmaf(s, y[i], x[i]);
+}
+
+void scale(float* x, float s, int n) {
+  for (int i = 0; i < n; ++i) x[i] = x[i] * s;
+}
+
+void multiply(const float* a, const float* b, int n, float* out) {
+  for (int i = 0; i < n; ++i) out[i] = a[i] * b[i];
+}
+
+// 0.5·x·(1 + tanh u) = x / (1 + exp(−2u)), u = sqrt(2/π)·(x + 0.044715·x³).
+float gelu(float x) {
+  const float u = 0.79788456f * __builtin_fmaf(0.044715f * x * x, x, x);
+  return x / (1.0f + exp_f32(-2.0f * u));
+}
+
+void gelu_multiply(const float* gate, const float* up, int n, float* out) {
+  for (int i = 0; i < n; ++i) out[i] = gelu(gate[i]) * up[i];
+}
+
+// tanh y = 1 − 2 / (exp(2y) + 1).
+void softcap(float* x, int n, float cap) {
+  for (int i = 0; i < n; ++i) {
+    const float e = exp_f32(2.0f * (x[i] / cap));
+    x[i] = cap * (1.0f - 2.0f / (e + 1.0f));
+  }
+}
+
+float exp_sum(float* x, int n, float shift) {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) {
+    x[i] = exp_f32(x[i] - shift);
+    lanes[i % kLanes] = lanes[i % kLanes] + x[i];
+  }
+  return add_lanes(lanes);
+}
+
+void rope(float* x, const float* cos, const float* sin, int n_pairs, int distance) {
+  for (int j = 0; j < n_pairs; ++j) {
+    const float a = x[j];
+    const float b = x[j + distance];
+    x[j] = __builtin_fmaf(a, cos[j], -(b * sin[j]));
+    x[j + distance] = __builtin_fmaf(b, cos[j], a * sin[j]);
+  }
+}
+
+void f32_from_bf16(const std::uint16_t* x, int n, float* out) {
+  for (int i = 0; i < n; ++i) {
+    out[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(x[i]) << 16);
+  }
+}
+
+void f32_from_f16(const std::uint16_t* x, int n, float* out) {
+  for (int i = 0; i < n; ++i) out[i] = half_to_float(x[i]);
+}
+
+void bf16_from_f32(const float* x, int n, std::uint16_t* out) {
+  for (int i = 0; i < n; ++i) out[i] = float_to_bfloat(x[i]);
+}
+
+void f16_from_f32(const float* x, int n, std::uint16_t* out) {
+  for (int i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+void f32_from_q8_0(const std::uint8_t* x, int n, float* out) {
+  for (int b = 0; b < n / 32; ++b, x += 34) {
+    const float d = half_to_float(load_u16(x));
+    for (int i = 0; i < 32; ++i) {
+      out[32 * b + i] = d * static_cast<float>(static_cast<std::int8_t>(x[2 + i]));
+    }
+  }
+}
+
+float max_abs(const float* x, int n) {
+  float m = 0.0f;
+  for (int i = 0; i < n; ++i) {
+    const float a = __builtin_fabsf(x[i]);
+    m = a > m ? a : m;
+  }
+  return m;
+}
+
+void q8_0_from_f32(const float* x, int n, std::uint8_t* out) {
+  for (int b = 0; b < n / 32; ++b, out += 34) {
+    const float m = max_abs(x + 32 * b, 32);
+    const float inverse = m > 0.0f ? 127.0f / m : 0.0f;
+    store_u16(out, float_to_half(m / 127.0f));
+    for (int i = 0; i < 32; ++i) {
+      out[2 + i] = static_cast<std::uint8_t>(
+          static_cast<std::int8_t>(round_even(x[32 * b + i] * inverse)));
+    }
+  }
+}
+
+void matmul_f32(const float* w, std::int64_t w_stride, int n_rows, const float* x,
+                std::int64_t x_stride, int n_tokens, int k, float* out, std::int64_t out_stride) {
+  for (int t = 0; t < n_tokens; ++t) {
+    for (int r = 0; r < n_rows; ++r) {
+      out[t * out_stride + r] = dot(w + r * w_stride, x + t * x_stride, k);
+    }
+  }
+}
+
+void quantize(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums) {
+  for (int b = 0; b < n / kActivationBlock; ++b) {
+    const float* block = x + kActivationBlock * b;
+    const float m = max_abs(block, kActivationBlock);
+    const float inverse = m > 0.0f ? 127.0f / m : 0.0f;
+    scales[b] = m / 127.0f;
+    for (int i = 0; i < kActivationBlock; ++i) {
+      q[kActivationBlock * b + i] = static_cast<std::int8_t>(round_even(block[i] * inverse));
+    }
+  }
+  for (int s = 0; s < n / kSumBlock; ++s) {
+    sums[s] = 0;
+    for (int i = 0; i < kSumBlock; ++i) sums[s] += q[kSumBlock * s + i];
+  }
+}
+
+void pack_panel(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out) {
+  for (int i = 0; i < k; ++i) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      out[i * kPanelRows + r] = static_cast<std::uint8_t>(q[r * stride + i]);
+    }
+  }
+}
+
+void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
+  for (int r = 0; r < kPanelRows; ++r) {
+    const std::uint8_t* block = rows + r * stride;
+    for (int b = 0; b < k / 32; ++b, block += 18) {
+      out.scales[b * kPanelRows + r] = half_to_float(load_u16(block));
+      for (int i = 0; i < 16; ++i) {
+        const int low = block[2 + i] & 15;
+        const int high = block[2 + i] >> 4;
+        out.q[(32 * b + i) * kPanelRows + r] = static_cast<std::uint8_t>(low - 8);
+        out.q[(32 * b + 16 + i) * kPanelRows + r] = static_cast<std::uint8_t>(high - 8);
+      }
+    }
+  }
+}
+
+void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+  for (int t = 0; t < n_tokens; ++t) {
+    const std::int8_t* xq = x.q + t * x.q_stride;
+    for (int r = 0; r < kPanelRows; ++r) {
+      float a = acc[t * kPanelRows + r];
+      for (int g = 0; g < w.k / w.group; ++g) {
+        const float x_scale = x.scales[t * x.scale_stride + g * w.group / kActivationBlock];
+        std::int32_t dot_sum = 0;
+        std::int32_t x_sum = 0;
+        for (int i = g * w.group; i < (g + 1) * w.group; ++i) {
+          dot_sum += static_cast<std::int8_t>(w.q[i * kPanelRows + r]) * xq[i];
+          x_sum += xq[i];
+        }
+        a = __builtin_fmaf(static_cast<float>(dot_sum), w.scales[g * kPanelRows + r] * x_scale, a);
+        if (w.offsets) {
+          a = __builtin_fmaf(static_cast<float>(x_sum), w.offsets[g * kPanelRows + r] * x_scale, a);
+        }
+      }
+      acc[t * kPanelRows + r] = a;
+    }
+  }
+}
+
+void attend_block(const AttendBlock& b) {
+  for (int i = 0; i < b.n_queries; ++i) {
+    if (b.first[i] >= b.last[i]) continue;
+    const float* q = b.q + static_cast<std::int64_t>(i) * b.channels;
+    float* out = b.out + static_cast<std::int64_t>(i) * b.channels;
+    float p[kKeyBlock];
+    float new_max = b.max[i];
+    for (int j = 0; j < kKeyBlock; ++j) {
+      const bool visible = j >= b.first[i] && j < b.last[i];
+      p[j] = visible ? dot(q, b.k + static_cast<std::int64_t>(j) * b.channels, b.channels)
+                     : -__builtin_inff();
+      new_max = p[j] > new_max ? p[j] : new_max;
+    }
+    const float correction = exp_f32(b.max[i] - new_max);
+    b.sum[i] = __builtin_fmaf(b.sum[i], correction, exp_sum(p, kKeyBlock, new_max));
+    b.max[i] = new_max;
+    for (int c = 0; c < b.channels; ++c) out[c] = out[c] * correction;
+    for (int j = b.first[i]; j < b.last[i]; ++j) {
+      add_scaled(out, b.v + static_cast<std::int64_t>(j) * b.channels, p[j], b.channels);
+    }
+  }
+}
+
+}  // namespace
+
+const Kernels kScalarKernels = {
+    .name = "scalar",
+    .dot = dot,
+    .rms_norm = rms_norm,
+    .add = add,
+    .add_scaled = add_scaled,
+    .scale = scale,
+    .multiply = multiply,
+    .gelu_multiply = gelu_multiply,
+    .softcap = softcap,
+    .exp_sum = exp_sum,
+    .rope = rope,
+    .f32_from_bf16 = f32_from_bf16,
+    .f32_from_f16 = f32_from_f16,
+    .bf16_from_f32 = bf16_from_f32,
+    .f16_from_f32 = f16_from_f32,
+    .f32_from_q8_0 = f32_from_q8_0,
+    .q8_0_from_f32 = q8_0_from_f32,
+    .matmul_f32 = matmul_f32,
+    .quantize = quantize,
+    .pack_panel = pack_panel,
+    .panel_zero = 0,
+    .pack_q4_0 = pack_q4_0,
+    .q4_0_zero = 0,
+    .matmul_panel = matmul_panel,
+    .attend_block = attend_block,
+};
+
+}  // namespace fourfold

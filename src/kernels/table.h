@@ -1,0 +1,109 @@
+// The lower floor: what one thread computes on rows and tiles. One table per instruction set,
+// chosen once (dispatch.h). `ref/` defines every function; the others give the same bits.
+//
+// Two rules make that possible (docs/decisions/0003-same-bits.md):
+//  - f32 reductions run in 16 virtual lanes, lane j takes elements j, j+16, j+32 … by fma, missing
+//    elements count as zero, and the lanes are added in one tree: +8, +4, +2, +1.
+//  - integer dots are exact; each group of weights adds fma(float(sum), w_scale·x_scale, acc), in
+//    ascending k, to one f32 accumulator per output.
+//
+// This header is included by files compiled for one instruction set: plain data only.
+#pragma once
+
+#include <cstdint>
+
+namespace fourfold {
+
+// Rows of a panel: so many weight rows lie interleaved, one per 32-bit lane of a 512-bit register.
+inline constexpr int kPanelRows = 16;
+// Activations are int8 with one f32 scale per 32 values; their sums are kept per 16.
+inline constexpr int kActivationBlock = 32;
+inline constexpr int kSumBlock = 16;
+// Keys are attended in blocks of 64 that start at absolute positions 0, 64, 128 …
+inline constexpr int kKeyBlock = 64;
+
+// A stretch of k of 16 weight rows as small integers. The byte order inside `q` belongs to the
+// table that packed it.
+struct PanelView {
+  const std::uint8_t* q;  // [k · 16]
+  const float* scales;    // [k / group, 16]
+  const float* offsets;   // [k / group, 16], or null
+  int k;                  // multiple of 32
+  int group;              // 16 or 32
+  int zero;               // what the packing added to each weight
+};
+struct PanelOut {
+  std::uint8_t* q;
+  float* scales;
+};
+
+// Quantised activations, from the panel's first k on.
+struct QuantView {
+  const std::int8_t* q;        // [T, k]
+  const float* scales;         // [T, k / 32]
+  const std::int32_t* sums;    // [T, k / 16]
+  std::int64_t q_stride;       // in elements, from token to token
+  std::int64_t scale_stride;
+  std::int64_t sum_stride;
+};
+
+// Online softmax over one block of keys for n_queries query vectors that share a KV head.
+struct AttendBlock {
+  const float* q;  // [n_queries, channels], already scaled
+  const float* k;  // [64, channels]
+  const float* v;  // [64, channels]
+  int n_queries;
+  int channels;
+  const int* first;  // [n_queries]: visible keys of the block are [first, last)
+  const int* last;
+  float* max;  // [n_queries] running maximum
+  float* sum;  // [n_queries] running sum of exp(score − max)
+  float* out;  // [n_queries, channels] running Σ exp(score − max) · v
+};
+
+struct Kernels {
+  const char* name;
+
+  float (*dot)(const float* a, const float* b, int n);
+  // out = x · (mean(x²) + eps)^(−1/2) ⊙ weight; weight may be null. out may be x.
+  void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);
+  void (*add)(float* x, const float* y, int n);             // x += y
+  void (*add_scaled)(float* x, const float* y, float s, int n);  // x = fma(s, y, x)
+  void (*scale)(float* x, float s, int n);                  // x *= s
+  void (*multiply)(const float* a, const float* b, int n, float* out);
+  // out = gelu(gate) ⊙ up with the tanh form of GELU (text-model.md 3.8).
+  void (*gelu_multiply)(const float* gate, const float* up, int n, float* out);
+  void (*softcap)(float* x, int n, float cap);  // x = cap · tanh(x / cap)
+  // x = exp(x − shift); returns the sum.
+  float (*exp_sum)(float* x, int n, float shift);
+  // Rotates the pairs (j, j + distance), j < n_pairs, by the angles whose cos and sin are given.
+  void (*rope)(float* x, const float* cos, const float* sin, int n_pairs, int distance);
+
+  void (*f32_from_bf16)(const std::uint16_t* x, int n, float* out);
+  void (*f32_from_f16)(const std::uint16_t* x, int n, float* out);
+  void (*bf16_from_f32)(const float* x, int n, std::uint16_t* out);
+  void (*f16_from_f32)(const float* x, int n, std::uint16_t* out);
+  // Q8_0 blocks (f16 scale, 32 int8), n a multiple of 32.
+  void (*f32_from_q8_0)(const std::uint8_t* x, int n, float* out);
+  void (*q8_0_from_f32)(const float* x, int n, std::uint8_t* out);
+
+  // out[t, r] = dot(w[r], x[t]) over k.
+  void (*matmul_f32)(const float* w, std::int64_t w_stride, int n_rows, const float* x,
+                     std::int64_t x_stride, int n_tokens, int k, float* out,
+                     std::int64_t out_stride);
+
+  // n values, multiple of 32: scale = max|x| / 127, q = nearest even of x · (127 / max|x|).
+  void (*quantize)(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums);
+  // q [16, k] row-major (stride in bytes) → panel with zero = panel_zero.
+  void (*pack_panel)(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out);
+  int panel_zero;
+  // Q4_0 blocks of 16 rows (row stride in bytes), k multiple of 32 → panel with zero = q4_0_zero.
+  void (*pack_q4_0)(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out);
+  int q4_0_zero;
+  // acc [n_tokens, 16] += panel × activations.
+  void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
+
+  void (*attend_block)(const AttendBlock& block);
+};
+
+}  // namespace fourfold

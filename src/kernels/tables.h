@@ -1,0 +1,12 @@
+// The tables that exist; dispatch.h chooses one. Plain data: included by ISA files.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace fourfold {
+
+extern const Kernels kScalarKernels;
+extern const Kernels kAvx2Kernels;    // AVX2, FMA, F16C
+extern const Kernels kAvx512Kernels;  // AVX-512 F, BW, DQ, VL, VNNI
+
+}  // namespace fourfold

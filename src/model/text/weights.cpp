@@ -1,0 +1,428 @@
+#include "model/text/weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_set>
+
+#include "tensor/blocks.h"
+
+namespace fourfold {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+std::string shape_text(const Shape& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", shape[i]);
+  }
+  return text + "]";
+}
+
+// [1, n], [n, 1] and [n] are one vector; leading ones of matrices do not count either.
+Shape squeezed(const Shape& shape) {
+  Shape result;
+  for (const auto dim : shape) {
+    if (dim != 1) result.push_back(dim);
+  }
+  return result;
+}
+
+bool has_prefix(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+// Finds tensors by either name and keeps the report.
+class Binder {
+ public:
+  Binder(const Checkpoint& checkpoint, TextWeights& weights, WeightReport& report)
+      : checkpoint_(checkpoint), weights_(weights), report_(report) {
+    if (checkpoint.form() == Checkpoint::Form::Safetensors) prefix_ = find_prefix();
+  }
+
+  bool gguf() const { return checkpoint_.form() == Checkpoint::Form::Gguf; }
+
+  // The tensor under its GGUF name or one of its safetensors names; null when absent.
+  const TensorInfo* find(const std::string& gguf_name, const std::vector<std::string>& hf_names) {
+    if (gguf()) return checkpoint_.find(gguf_name);
+    for (const auto& name : hf_names) {
+      if (const auto* tensor = checkpoint_.find(prefix_ + name)) return tensor;
+    }
+    return nullptr;
+  }
+
+  std::string shown_name(const std::string& gguf_name, const std::vector<std::string>& hf_names) {
+    return gguf() ? gguf_name : prefix_ + hf_names.front();
+  }
+
+  // The required tensor with exactly this shape, else null and a line in the report.
+  const TensorInfo* require(const std::string& gguf_name, const std::vector<std::string>& hf_names,
+                            const Shape& shape) {
+    const TensorInfo* tensor = find(gguf_name, hf_names);
+    if (!tensor) {
+      report_.missing.push_back(
+          fmt::format("{} {}", shown_name(gguf_name, hf_names), shape_text(shape)));
+      return nullptr;
+    }
+    return check(*tensor, shape);
+  }
+
+  const TensorInfo* check(const TensorInfo& tensor, const Shape& shape) {
+    use(tensor);
+    if (squeezed(tensor.shape) != squeezed(shape)) {
+      report_.misshaped.push_back(fmt::format("{}: shape {} in file, model config needs {}",
+                                              tensor.name, shape_text(tensor.shape),
+                                              shape_text(shape)));
+      return nullptr;
+    }
+    if (!is_weight_type(tensor.dtype)) {
+      report_.misshaped.push_back(fmt::format("{}: type {} in file, a weight needs F32, F16, BF16 "
+                                              "or a quantised type",
+                                              tensor.name, name(tensor.dtype)));
+      return nullptr;
+    }
+    return &tensor;
+  }
+
+  void use(const TensorInfo& tensor) { used_.insert(tensor.name); }
+  void skip(const std::string& gguf_name, const std::string& hf_name) {
+    if (const auto* tensor = find(gguf_name, {hf_name})) {
+      use(*tensor);
+      ++n_skipped_;
+    }
+  }
+
+  Matrix matrix(const std::string& gguf_name, const std::string& hf_name, std::int64_t n_rows,
+                std::int64_t n_cols) {
+    const TensorInfo* tensor = require(gguf_name, {hf_name}, {n_rows, n_cols});
+    return tensor ? as_matrix(*tensor, n_rows, n_cols) : Matrix{};
+  }
+
+  Matrix as_matrix(const TensorInfo& tensor, std::int64_t n_rows, std::int64_t n_cols) {
+    Matrix m{.dtype = tensor.dtype,
+             .data = tensor.bytes().data(),
+             .n_rows = n_rows,
+             .n_cols = n_cols};
+    if (const auto scales = side_scales(tensor, 1); !scales.empty()) m.scale = scales[0];
+    return m;
+  }
+
+  // The NVFP4 second-level scales beside a weight (formats.md 2.6); empty when there are none.
+  std::vector<float> side_scales(const TensorInfo& tensor, std::int64_t n) {
+    if (!gguf()) return {};
+    const std::string_view suffix = ".weight";
+    if (tensor.name.size() <= suffix.size()) return {};
+    const std::string stem = tensor.name.substr(0, tensor.name.size() - suffix.size());
+    if (const auto* input = checkpoint_.find(stem + ".input_scale")) use(*input);
+    const TensorInfo* scale = checkpoint_.find(stem + ".scale");
+    if (!scale || scale->n_elements() != n || used_.count(scale->name)) return {};
+    use(*scale);
+    return widened(*scale);
+  }
+
+  Vector vector(const std::string& gguf_name, const std::vector<std::string>& hf_names,
+                std::int64_t n, float add = 0.0f) {
+    const TensorInfo* tensor = require(gguf_name, hf_names, {n});
+    return tensor ? keep(*tensor, add) : nullptr;
+  }
+
+  Vector optional_vector(const std::string& gguf_name, const std::vector<std::string>& hf_names,
+                         std::int64_t n) {
+    const TensorInfo* tensor = find(gguf_name, hf_names);
+    if (!tensor) return nullptr;
+    tensor = check(*tensor, {n});
+    return tensor ? keep(*tensor, 0.0f) : nullptr;
+  }
+
+  std::vector<float> widened(const TensorInfo& tensor) {
+    std::vector<float> values(static_cast<std::size_t>(tensor.n_elements()));
+    dequantize(tensor.dtype, tensor.bytes().data(), tensor.n_elements(), values.data());
+    return values;
+  }
+
+  void report_unexpected() {
+    for (const auto& tensor : checkpoint_.tensors()) {
+      if (!used_.count(tensor.name) && !belongs_elsewhere(tensor.name)) {
+        report_.unexpected.push_back(tensor.name);
+      }
+    }
+    if (n_skipped_ > 0) {
+      report_.notes.push_back(
+          fmt::format("{} unused K/V tensors of layers that share K/V skipped", n_skipped_));
+    }
+  }
+
+ private:
+  std::string find_prefix() const {
+    for (const char* prefix :
+         {"model.language_model.", "language_model.model.", "model.", "language_model."}) {
+      if (checkpoint_.find(std::string(prefix) + "embed_tokens.weight")) return prefix;
+    }
+    return "model.";
+  }
+
+  Vector keep(const TensorInfo& tensor, float add) {
+    auto& values = weights_.vectors.emplace_back(widened(tensor));
+    for (float& v : values) v += add;
+    return values.data();
+  }
+
+  // Towers, projectors and drafters that lie in the same file, and copies of the tied head.
+  bool belongs_elsewhere(const std::string& tensor) const {
+    if (gguf()) {
+      for (const char* prefix : {"v.", "a.", "mm.", "mtp.", "nextn."}) {
+        if (has_prefix(tensor, prefix)) return true;
+      }
+      return false;
+    }
+    return !has_prefix(tensor, prefix_) || tensor.find("lm_head") != std::string::npos ||
+           tensor.find("vision") != std::string::npos || tensor.find("audio") != std::string::npos;
+  }
+
+  const Checkpoint& checkpoint_;
+  TextWeights& weights_;
+  WeightReport& report_;
+  std::string prefix_;
+  std::unordered_set<std::string> used_;
+  int n_skipped_ = 0;
+};
+
+// Files may be padded to wider FFNs than the metadata says; all of one layer's tensors must agree.
+void follow_ffn_widths(Binder& b, TextConfig& config, WeightReport& report) {
+  for (int i = 0; i < config.n_layers; ++i) {
+    const TensorInfo* gate = b.find(fmt::format("blk.{}.ffn_gate.weight", i),
+                                    {fmt::format("layers.{}.mlp.gate_proj.weight", i)});
+    LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
+    if (!gate || gate->shape.size() != 2 || gate->shape[0] <= layer.ffn_width ||
+        gate->shape[0] > (1 << 20)) {
+      continue;
+    }
+    report.notes.push_back(fmt::format("layer {}: FFN width {} taken from the tensors, the config "
+                                       "says {}",
+                                       i, gate->shape[0], layer.ffn_width));
+    layer.ffn_width = static_cast<int>(gate->shape[0]);
+  }
+}
+
+void bind_attention(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
+  const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
+  const std::string gguf = fmt::format("blk.{}.", i);
+  const std::string hf = fmt::format("layers.{}.", i);
+  const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
+  const std::int64_t D = config.width;
+  const std::int64_t C = layer.head_dim;
+  w.pre_attn_norm = b.vector(gguf + "attn_norm.weight", {hf + "input_layernorm.weight"}, D, add);
+  w.post_attn_norm = b.vector(gguf + "post_attention_norm.weight",
+                              {hf + "post_attention_layernorm.weight"}, D, add);
+  w.q = b.matrix(gguf + "attn_q.weight", hf + "self_attn.q_proj.weight", config.n_heads * C, D);
+  w.q_norm = b.vector(gguf + "attn_q_norm.weight", {hf + "self_attn.q_norm.weight"}, C, add);
+  w.o = b.matrix(gguf + "attn_output.weight", hf + "self_attn.o_proj.weight", D,
+                 config.n_heads * C);
+  if (layer.kv_source != i) {
+    b.skip(gguf + "attn_k.weight", hf + "self_attn.k_proj.weight");
+    b.skip(gguf + "attn_v.weight", hf + "self_attn.v_proj.weight");
+    b.skip(gguf + "attn_k_norm.weight", hf + "self_attn.k_norm.weight");
+    return;
+  }
+  const std::int64_t kv_width = layer.n_kv_heads * C;
+  w.k = b.matrix(gguf + "attn_k.weight", hf + "self_attn.k_proj.weight", kv_width, D);
+  w.k_norm = b.vector(gguf + "attn_k_norm.weight", {hf + "self_attn.k_norm.weight"}, C, add);
+  if (!layer.k_eq_v) {
+    w.v = b.matrix(gguf + "attn_v.weight", hf + "self_attn.v_proj.weight", kv_width, D);
+  }
+}
+
+void bind_dense(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
+  const std::string gguf = fmt::format("blk.{}.", i);
+  const std::string hf = fmt::format("layers.{}.", i);
+  const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
+  const std::int64_t D = config.width;
+  const std::int64_t F = config.layers[static_cast<std::size_t>(i)].ffn_width;
+  w.pre_mlp_norm =
+      b.vector(gguf + "ffn_norm.weight", {hf + "pre_feedforward_layernorm.weight"}, D, add);
+  w.post_mlp_norm =
+      b.vector(gguf + "post_ffw_norm.weight", {hf + "post_feedforward_layernorm.weight"}, D, add);
+  w.gate = b.matrix(gguf + "ffn_gate.weight", hf + "mlp.gate_proj.weight", F, D);
+  w.up = b.matrix(gguf + "ffn_up.weight", hf + "mlp.up_proj.weight", F, D);
+  w.down = b.matrix(gguf + "ffn_down.weight", hf + "mlp.down_proj.weight", D, F);
+}
+
+// The names under which experts were saved over time, without and with ".weight".
+std::vector<std::string> expert_names(const std::string& hf, const std::string& tensor) {
+  std::vector<std::string> names;
+  for (const char* group : {"experts.", "moe.", "mlp.experts.", "moe.experts."}) {
+    names.push_back(hf + group + tensor);
+    names.push_back(hf + group + tensor + ".weight");
+  }
+  return names;
+}
+
+// One slice of a tensor [E, rows, cols].
+Matrix slice(const TensorInfo& tensor, std::int64_t expert, std::int64_t n_rows,
+             std::int64_t n_cols) {
+  const Matrix all{.dtype = tensor.dtype,
+                   .data = tensor.bytes().data(),
+                   .n_rows = tensor.n_elements() / n_cols,
+                   .n_cols = n_cols};
+  return all.rows(expert * n_rows, n_rows);
+}
+
+void bind_single_experts(Binder& b, const TextConfig& config, const std::string& hf,
+                         LayerWeights& w) {
+  const std::int64_t D = config.width;
+  const std::int64_t F = config.expert_ffn_width;
+  for (int e = 0; e < config.n_experts; ++e) {
+    const auto single = [&](const char* tensor, std::int64_t n_rows, std::int64_t n_cols) {
+      const auto names = expert_names(hf, fmt::format("{}.{}", e, tensor));
+      const TensorInfo* found = b.require(names.front(), names, {n_rows, n_cols});
+      return found ? b.as_matrix(*found, n_rows, n_cols) : Matrix{};
+    };
+    auto& expert = w.experts[static_cast<std::size_t>(e)];
+    expert = {single("gate_proj", F, D), single("up_proj", F, D), single("down_proj", D, F)};
+  }
+}
+
+void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
+  const std::string gguf = fmt::format("blk.{}.", i);
+  const std::string hf = fmt::format("layers.{}.", i);
+  const std::int64_t D = config.width;
+  const std::int64_t E = config.n_experts;
+  const std::int64_t F = config.expert_ffn_width;
+  w.router = b.matrix(gguf + "ffn_gate_inp.weight", hf + "router.proj.weight", E, D);
+  w.router_scale = b.vector(gguf + "ffn_gate_inp.scale", {hf + "router.scale"}, D);
+  auto scale_names = expert_names(hf, "per_expert_scale");
+  scale_names.insert(scale_names.begin(), hf + "router.per_expert_scale");
+  w.expert_scale = b.vector(gguf + "ffn_down_exps.scale", scale_names, E);
+  w.post_dense_norm = b.vector(gguf + "post_ffw_norm_1.weight",
+                               {hf + "post_feedforward_layernorm_1.weight"}, D);
+  w.pre_expert_norm =
+      b.vector(gguf + "pre_ffw_norm_2.weight", {hf + "pre_feedforward_layernorm_2.weight"}, D);
+  w.post_expert_norm = b.vector(gguf + "post_ffw_norm_2.weight",
+                                {hf + "post_feedforward_layernorm_2.weight"}, D);
+  w.experts.resize(static_cast<std::size_t>(E));
+
+  const auto gate_up_names = expert_names(hf, "gate_up_proj");
+  const auto gate_names = expert_names(hf, "gate_proj");
+  const auto down_names = expert_names(hf, "down_proj");
+  const bool fused = b.find(gguf + "ffn_gate_up_exps.weight", gate_up_names) != nullptr;
+  const bool stacked = fused || b.find(gguf + "ffn_gate_exps.weight", gate_names) != nullptr;
+  if (!b.gguf() && !stacked) return bind_single_experts(b, config, hf, w);
+
+  const auto scaled = [&](const TensorInfo& tensor, auto assign) {
+    const auto scales = b.side_scales(tensor, E);
+    for (std::int64_t e = 0; e < E; ++e) {
+      assign(w.experts[static_cast<std::size_t>(e)], e,
+             scales.empty() ? 1.0f : scales[static_cast<std::size_t>(e)]);
+    }
+  };
+  if (fused) {
+    const auto* gate_up = b.require(gguf + "ffn_gate_up_exps.weight", gate_up_names, {E, 2 * F, D});
+    if (gate_up) {
+      scaled(*gate_up, [&](ExpertWeights& expert, std::int64_t e, float scale) {
+        Matrix both = slice(*gate_up, e, 2 * F, D);
+        both.scale = scale;
+        expert.gate = both.rows(0, F);
+        expert.up = both.rows(F, F);
+      });
+    }
+  } else {
+    const auto* gate = b.require(gguf + "ffn_gate_exps.weight", gate_names, {E, F, D});
+    const auto* up =
+        b.require(gguf + "ffn_up_exps.weight", expert_names(hf, "up_proj"), {E, F, D});
+    if (gate) {
+      scaled(*gate, [&](ExpertWeights& expert, std::int64_t e, float scale) {
+        expert.gate = slice(*gate, e, F, D);
+        expert.gate.scale = scale;
+      });
+    }
+    if (up) {
+      scaled(*up, [&](ExpertWeights& expert, std::int64_t e, float scale) {
+        expert.up = slice(*up, e, F, D);
+        expert.up.scale = scale;
+      });
+    }
+  }
+  if (const auto* down = b.require(gguf + "ffn_down_exps.weight", down_names, {E, D, F})) {
+    for (std::int64_t e = 0; e < E; ++e) {
+      w.experts[static_cast<std::size_t>(e)].down = slice(*down, e, D, F);
+    }
+  }
+}
+
+void bind_per_layer(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
+  const std::string gguf = fmt::format("blk.{}.", i);
+  const std::string hf = fmt::format("layers.{}.", i);
+  const std::int64_t D = config.width;
+  const std::int64_t P = config.per_layer_width;
+  w.per_layer_gate =
+      b.matrix(gguf + "inp_gate.weight", hf + "per_layer_input_gate.weight", P, D);
+  w.per_layer_projection = b.matrix(gguf + "proj.weight", hf + "per_layer_projection.weight", D, P);
+  w.post_per_layer_norm =
+      b.vector(gguf + "post_norm.weight", {hf + "post_per_layer_input_norm.weight"}, D);
+}
+
+void bind_model(Binder& b, const TextConfig& config, TextWeights& w) {
+  const std::int64_t D = config.width;
+  const std::int64_t V = config.vocab_size;
+  const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
+  w.embedding = b.matrix("token_embd.weight", "embed_tokens.weight", V, D);
+  w.final_norm = b.vector("output_norm.weight", {"norm.weight"}, D, add);
+  w.head = w.embedding;
+  if (b.gguf()) {
+    if (const auto* own = b.find("output.weight", {}); own && b.check(*own, {V, D})) {
+      w.head = b.as_matrix(*own, V, D);
+    }
+    if (const auto* factors = b.find("rope_freqs.weight", {})) {
+      b.use(*factors);
+      w.rope_factors = b.widened(*factors);
+    }
+  }
+  if (config.per_layer_width == 0) return;
+  const std::int64_t row = std::int64_t{config.n_layers} * config.per_layer_width;
+  w.per_layer_embedding =
+      b.require("per_layer_token_embd.weight", {"embed_tokens_per_layer.weight"}, {V, row});
+  w.per_layer_model_projection =
+      b.matrix("per_layer_model_proj.weight", "per_layer_model_projection.weight", row, D);
+  w.per_layer_projection_norm = b.vector(
+      "per_layer_proj_norm.weight", {"per_layer_projection_norm.weight"}, config.per_layer_width);
+}
+
+}  // namespace
+
+std::string WeightReport::summary() const {
+  std::string text;
+  const auto mention = [&](const char* what, const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    if (!text.empty()) text += "; ";
+    text += fmt::format("{} {}", what, names.front());
+    if (names.size() > 1) text += fmt::format(" and {} more", names.size() - 1);
+  };
+  mention("missing tensor", missing);
+  mention("wrong tensor", misshaped);
+  mention("unexpected tensor", unexpected);
+  return text;
+}
+
+WeightReport bind_text_weights(const Checkpoint& checkpoint, TextConfig& config,
+                               TextWeights& weights) {
+  WeightReport report;
+  Binder b(checkpoint, weights, report);
+  follow_ffn_widths(b, config, report);
+  bind_model(b, config, weights);
+  weights.layers.resize(static_cast<std::size_t>(config.n_layers));
+  for (int i = 0; i < config.n_layers; ++i) {
+    LayerWeights& layer = weights.layers[static_cast<std::size_t>(i)];
+    bind_attention(b, config, i, layer);
+    bind_dense(b, config, i, layer);
+    if (config.n_experts > 0) bind_experts(b, config, i, layer);
+    if (config.per_layer_width > 0) bind_per_layer(b, config, i, layer);
+    if (config.family == Family::Gemma4) {
+      layer.layer_scale = b.optional_vector(fmt::format("blk.{}.layer_output_scale.weight", i),
+                                            {fmt::format("layers.{}.layer_scalar", i)}, 1);
+    }
+  }
+  b.report_unexpected();
+  return report;
+}
+
+}  // namespace fourfold

@@ -1,0 +1,21 @@
+"""Reads a safetensors file into flat arrays, with the standard library alone."""
+
+import array
+import json
+import pathlib
+import struct
+
+TYPE_CODES = {"F32": "f", "I32": "i"}
+
+
+def load(path):
+    """{name: array}, row by row."""
+    data = pathlib.Path(path).read_bytes()
+    (header_size,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + header_size])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, info in header.items():
+        begin, end = (8 + header_size + offset for offset in info["data_offsets"])
+        tensors[name] = array.array(TYPE_CODES[info["dtype"]], data[begin:end])
+    return tensors
