@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "chat/simple_render.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
@@ -35,18 +36,21 @@ class AnswerPrinter {
 // Text between <|channel> and <channel|> is a thought: large bodies may think unasked.
 class ThoughtSplitter {
  public:
-  explicit ThoughtSplitter(const ControlIds& control) : control_(control) {}
+  ThoughtSplitter(const ControlIds& control, bool enabled) : control_(control), enabled_(enabled) {}
 
-  // Whether this token belongs to a thought.
-  bool push(TokenId id) {
-    if (id != kNoToken && id == control_.channel_open) inside_ = true;
-    const bool is_thought = inside_;
-    if (id != kNoToken && id == control_.channel_close) inside_ = false;
-    return is_thought;
+  enum class Part { Answer, Thought, EndOfThought };
+  // What this token belongs to.
+  Part push(TokenId id) {
+    if (!enabled_ || id == kNoToken) return inside_ ? Part::Thought : Part::Answer;
+    if (id == control_.channel_open) inside_ = true;
+    if (!inside_) return Part::Answer;
+    if (id == control_.channel_close) inside_ = false;
+    return inside_ ? Part::Thought : Part::EndOfThought;
   }
 
  private:
   const ControlIds& control_;
+  bool enabled_;
   bool inside_ = false;
 };
 
@@ -100,10 +104,11 @@ GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags
 }
 
 Result<Answer> stream_answer(Session& session, GenerateRequest request, const Tokenizer& tokenizer,
-                             bool silent, Context& context) {
+                             StreamOptions options, Context& context) {
+  using Part = ThoughtSplitter::Part;
   Answer answer;
-  AnswerPrinter printer(silent || context.json, context);
-  ThoughtSplitter splitter(tokenizer.control());
+  AnswerPrinter printer(options.silent || context.json, context);
+  ThoughtSplitter splitter(tokenizer.control(), options.split_thoughts);
   std::optional<Progress> progress(std::in_place, "prefill", context);
   request.progress = [&](std::int64_t done, std::int64_t total) {
     progress->update(done, total);
@@ -111,24 +116,26 @@ Result<Answer> stream_answer(Session& session, GenerateRequest request, const To
   };
   const auto on_token = [&](const TokenEvent& event) {
     progress.reset();
-    if (splitter.push(event.token.id)) {
-      ++answer.thought_tokens;
-      answer.thinking += event.text;
-      printer.print_thought(event.text);
-    } else {
+    const Part part = splitter.push(event.token.id);
+    if (part == Part::Answer) {
       answer.text += event.text;
       answer.reader_left = !printer.print_text(event.text);
+    } else {
+      ++answer.thought_tokens;
+      answer.thinking += event.text;
+      printer.print_thought(part == Part::EndOfThought ? event.text + "\n" : event.text);
     }
     return !answer.reader_left && !is_interrupted();
   };
   answer.result = TRY(session.generate(request, on_token));
+  progress.reset();
   printer.print_text("\n");
-  answer.thinking = std::string(without_label(answer.thinking));
+  answer.thinking = std::string(trim(without_label(answer.thinking)));
   return answer;
 }
 
-ordered_json answer_json(const Answer& answer, const Engine& engine,
-                         const GenerateRequest& request, bool is_chat) {
+ordered_json answer_json(const Answer& answer, const Engine& engine, const GenerateRequest& request,
+                         bool is_chat) {
   ordered_json json;
   json["model"] = engine.checkpoint().path();
   json["text"] = answer.text;
@@ -151,10 +158,10 @@ ordered_json answer_json(const Answer& answer, const Engine& engine,
 
 std::string describe_speed(const Answer& answer) {
   const Timings& timings = answer.result.timings;
-  return fmt::format("prefill {} tokens, {:.1f} tok/s; {} tokens of it kept from before; "
-                     "decode {} tokens, {:.1f} tok/s",
-                     timings.prefill_tokens, timings.prefill_tok_s(), answer.result.cached_tokens,
-                     answer.result.ids.size(), timings.decode_tok_s());
+  return fmt::format(
+      "prefill {} tokens, {:.1f} tok/s, {} kept from before; decode {} tokens, {:.1f} tok/s",
+      timings.prefill_tokens, timings.prefill_tok_s(), answer.result.cached_tokens,
+      answer.result.ids.size(), timings.decode_tok_s());
 }
 
 }  // namespace fourfold

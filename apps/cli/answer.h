@@ -22,11 +22,16 @@ struct Answer {
 GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags,
                             const Engine& engine, const Tokenizer& tokenizer);
 
+struct StreamOptions {
+  bool silent = false;          // gather only; --json does so too
+  bool split_thoughts = false;  // raw text has none
+};
+
 // Generates, with a progress bar for a long prefill. Ends early when the flag of signals.h is
-// raised. Unless --json (or `silent`) the text goes to standard output as it comes, thoughts to
-// standard error, and a newline follows.
+// raised. The text goes to standard output as it comes, thoughts to standard error, and a newline
+// follows.
 Result<Answer> stream_answer(Session& session, GenerateRequest request, const Tokenizer& tokenizer,
-                             bool silent, Context& context);
+                             StreamOptions options, Context& context);
 
 // {"model", "text", "thinking", "tool_calls", "finish", "seed", "usage", "timings"}; raw text
 // (`complete`) has no thinking, tool calls or thought tokens.

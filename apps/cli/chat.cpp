@@ -25,8 +25,9 @@ Chat::Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingFlags& flag
 
 Result<Answer> Chat::say(const std::string& text, bool silent) {
   if (is_pretrained_) {
-    return stream(raw_request(tokenizer_.encode(text, Trust::Untrusted), sampling_, engine_, tokenizer_),
-                  silent);
+    return stream(
+        raw_request(tokenizer_.encode(text, Trust::Untrusted), sampling_, engine_, tokenizer_),
+        silent);
   }
   auto& messages = conversation_.messages;
   const std::size_t n_before = messages.size();
@@ -68,7 +69,8 @@ GenerateRequest Chat::chat_request() const {
 Result<Answer> Chat::stream(GenerateRequest request, bool silent) {
   last_request_ = std::move(request);
   context_.detail(fmt::format("seed {}", last_request_.sampling.seed));
-  auto answer = TRY(stream_answer(*session_, last_request_, tokenizer_, silent, context_));
+  const StreamOptions options{.silent = silent, .split_thoughts = !is_pretrained_};
+  auto answer = TRY(stream_answer(*session_, last_request_, tokenizer_, options, context_));
   context_.detail(describe_speed(answer));
   return answer;
 }

@@ -10,8 +10,8 @@
 //     command.add_option("FILE", flags->path, "GGUF file or safetensors folder")->required();
 //   }
 //
-// One group of commands is one file, whose register_… main.cpp calls. The flags of section 3 of the
-// command line are added by model_flags.h. --json, -q, -v, --color and --help come by themselves.
+// One group of commands is one file, whose register_… main.cpp calls. Flags shared by all commands
+// that run a model are in model_flags.h; --json, -q, -v, --color and --help come by themselves.
 #pragma once
 
 #include <functional>

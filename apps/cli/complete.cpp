@@ -27,12 +27,13 @@ Result<int> complete(const CompleteFlags& flags, Context& context) {
   const auto engine = TRY(open_engine(flags.engine, context));
   const Tokenizer* tokenizer = TRY(engine->tokenizer());
   const Trust trust = flags.trusted ? Trust::Trusted : Trust::Untrusted;
-  const auto request = raw_request(tokenizer->encode(text, trust), flags.sampling, *engine, *tokenizer);
+  const auto request =
+      raw_request(tokenizer->encode(text, trust), flags.sampling, *engine, *tokenizer);
   context.detail(fmt::format("seed {}", request.sampling.seed));
 
   const bool echo_now = flags.echo && !context.json;
   if (echo_now) context.out().write(text);
-  auto answer = TRY(stream_answer(*engine->new_session(), request, *tokenizer, false, context));
+  auto answer = TRY(stream_answer(*engine->new_session(), request, *tokenizer, {}, context));
   context.detail(describe_speed(answer));
   if (context.json) {
     if (flags.echo) answer.text.insert(0, text);
@@ -52,7 +53,8 @@ void register_complete(CLI::App& program, Context& context) {
                 .action = [&context, flags] { return complete(*flags, context); }});
   add_engine_flags(command, flags->engine);
   add_arguments(command, {.names = "text", .help = "standard input is added to it"}, flags->words);
-  add_switch(command, {.names = "--trusted", .help = "control spellings become control tokens (off)"},
+  add_switch(command,
+             {.names = "--trusted", .help = "control spellings become control tokens (off)"},
              flags->trusted);
   add_switch(command, {.names = "--echo", .help = "print the text first (off)"}, flags->echo);
   add_sampling_flags(command, flags->sampling);

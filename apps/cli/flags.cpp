@@ -32,7 +32,8 @@ std::string first_long_name(const Flag& flag) {
 
 void add_value_flag(CLI::App& command, Flag flag, TakeValue take) {
   const auto name = first_long_name(flag);
-  CLI::callback_t take_all = [name, take = std::move(take)](const std::vector<std::string>& values) {
+  CLI::callback_t take_all = [name,
+                              take = std::move(take)](const std::vector<std::string>& values) {
     for (const auto& value : values) {
       const Status taken = take(value);
       if (!taken.ok()) throw CLI::ValidationError(name, taken.error().message);

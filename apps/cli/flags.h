@@ -54,9 +54,13 @@ struct NumberRange {
 };
 
 template <class T>
-struct NumberOfImpl { using type = T; };
+struct NumberOfImpl {
+  using type = T;
+};
 template <class T>
-struct NumberOfImpl<std::optional<T>> { using type = T; };
+struct NumberOfImpl<std::optional<T>> {
+  using type = T;
+};
 template <class T>
 using NumberOf = typename NumberOfImpl<T>::type;
 

@@ -10,8 +10,8 @@ namespace fourfold {
 std::string environment(const char* name);
 
 // All of these are empty when there is no place for them ($HOME unset).
-std::string config_file();                // FOURFOLD_CONFIG, else …/fourfold/config.toml
-std::string history_file();               // empty also with FOURFOLD_HISTORY=0
+std::string config_file();                 // FOURFOLD_CONFIG, else …/fourfold/config.toml
+std::string history_file();                // empty also with FOURFOLD_HISTORY=0
 std::vector<std::string> model_folders();  // FOURFOLD_MODEL_DIR's first
 
 }  // namespace fourfold

@@ -78,9 +78,10 @@ bool ChatCommands::run(const std::string& line) {
   } else if (name == "/stats") {
     context_.note(last_speed_.empty() ? "no answer so far" : last_speed_);
   } else {
-    const auto meant = closest_name(name, {"/bye", "/exit", "/help", "/clear", "/system", "/stats"});
-    context_.note(fmt::format("{}: unknown (did you mean {}?)", name,
-                              meant.empty() ? "/help" : meant));
+    const auto meant =
+        closest_name(name, {"/bye", "/exit", "/help", "/clear", "/system", "/stats"});
+    context_.note(
+        fmt::format("{}: unknown (did you mean {}?)", name, meant.empty() ? "/help" : meant));
   }
   return true;
 }

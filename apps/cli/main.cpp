@@ -46,7 +46,8 @@ Result<int> run_action(const CommandInfo& command) {
   try {
     return command.action();
   } catch (const std::bad_alloc&) {
-    return resource_exhausted("memory: exhausted (--context and --memory make the program smaller)");
+    return resource_exhausted(
+        "memory: exhausted (--context and --memory make the program smaller)");
   }
 }
 

@@ -57,16 +57,14 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model) {
   constexpr std::int64_t kMostRows = 1 << 16;
   add_value_flag(command, shared("-t,--threads", "N", "threads (the CPU budget)"),
                  take_integer(options.n_threads, {1, kMostThreads}));
-  add_value_flag(command,
-                 shared("-c,--context", "N", "tokens (the model's maximum, or what fits)"),
+  add_value_flag(command, shared("-c,--context", "N", "tokens (the model's maximum, or what fits)"),
                  take_integer(options.context, {.least = 1}));
   add_value_flag(command, shared("--memory", "SIZE", "12G, 800M: stay below it (what is free)"),
                  [&options](const std::string& text) -> Status {
                    options.memory_bytes = TRY(parse_size(text));
                    return {};
                  });
-  add_value_flag(command,
-                 shared("--kv", "TYPE", "f32, bf16, f16, q8_0, or RING,GLOBAL (bf16)"),
+  add_value_flag(command, shared("--kv", "TYPE", "f32, bf16, f16, q8_0, or RING,GLOBAL (bf16)"),
                  [&options](const std::string& text) { return take_kv(text, options); });
   add_value_flag(command, shared("--chunk", "N", "rows of a prefill step (own choice)"),
                  take_integer(options.chunk, {1, kMostRows}));
@@ -100,7 +98,8 @@ Result<std::string> resolve_model(const std::string& model) {
     searched += (searched.empty() ? "" : ", ") + folder;
   }
   if (searched.empty()) return not_found("{}: no such file or folder", model);
-  return not_found("{}: no such file or folder, and no model of this name (in {})", model, searched);
+  return not_found("{}: no such file or folder, and no model of this name (in {})", model,
+                   searched);
 }
 
 void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
@@ -111,15 +110,20 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
   };
   constexpr std::int64_t kMost = std::numeric_limits<int>::max();
   constexpr std::int64_t kMostLogprobs = 100;
-  add_value_flag(command, shared("-n,--max-tokens", "N", "of the answer (what the context leaves; raw text 128)"),
-                 take_integer(flags.max_tokens, {.least = 0}));
+  add_value_flag(
+      command,
+      shared("-n,--max-tokens", "N", "of the answer (what the context leaves; raw text 128)"),
+      take_integer(flags.max_tokens, {.least = 0}));
   add_value_flag(command, shared("--temp", "X", "temperature, 0 is greedy (the file's, else 1.0)"),
                  take_number(flags.temperature, {.least = 0.0}));
-  add_value_flag(command, shared("--top-k", "N", "likeliest tokens kept, 0 is off (the file's, else 64)"),
+  add_value_flag(command,
+                 shared("--top-k", "N", "likeliest tokens kept, 0 is off (the file's, else 64)"),
                  take_integer(flags.top_k, {0, kMost}));
-  add_value_flag(command, shared("--top-p", "X", "their share kept, 1 is off (the file's, else 0.95)"),
+  add_value_flag(command,
+                 shared("--top-p", "X", "their share kept, 1 is off (the file's, else 0.95)"),
                  take_number(flags.top_p, {0.0, 1.0}));
-  add_value_flag(command, shared("--min-p", "X", "least probability, of the likeliest one's (0, off)"),
+  add_value_flag(command,
+                 shared("--min-p", "X", "least probability, of the likeliest one's (0, off)"),
                  take_number(flags.min_p, {0.0, 1.0}));
   add_value_flag(command, shared("--repeat-penalty", "X", "divides logits of tokens seen (1, off)"),
                  take_number(flags.repeat_penalty, {.least = 0.0}));
@@ -127,10 +131,12 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
                  take_integer(flags.repeat_last_n, {-1, kMost}));
   add_value_flag(command, shared("--presence-penalty", "X", "taken off tokens seen (0, off)"),
                  take_number(flags.presence_penalty));
-  add_value_flag(command, shared("--frequency-penalty", "X", "the same, for each time seen (0, off)"),
+  add_value_flag(command,
+                 shared("--frequency-penalty", "X", "the same, for each time seen (0, off)"),
                  take_number(flags.frequency_penalty));
-  add_value_flag(command, repeatable("--logit-bias", "ID=X", "add X to a token's logit (none)"),
-                 [&flags](const std::string& text) { return take_logit_bias(text, flags.logit_bias); });
+  add_value_flag(
+      command, repeatable("--logit-bias", "ID=X", "add X to a token's logit (none)"),
+      [&flags](const std::string& text) { return take_logit_bias(text, flags.logit_bias); });
   add_value_flag(command, shared("-s,--seed", "N", "of the random numbers (a random one)"),
                  take_integer(flags.seed, {.least = 0}));
   add_value_flag(command, repeatable("--stop", "TEXT", "ends the answer where it appears (none)"),

@@ -89,7 +89,8 @@ Status check_keys(const json& request) {
 // A request of its own: its history and settings leave no trace.
 Result<ordered_json> answer_request(const json& request, Chat& chat) {
   TRY(check_keys(request));
-  if (chat.is_pretrained()) return failed_precondition("messages: a pretrained model does not chat");
+  if (chat.is_pretrained())
+    return failed_precondition("messages: a pretrained model does not chat");
   auto messages = TRY(parse_messages(request));
   const SamplingFlags usual = chat.sampling();
   SamplingFlags sampling = usual;

@@ -55,23 +55,25 @@ Result<int> run(const RunFlags& flags, Context& context) {
 
 void register_run(CLI::App& program, Context& context) {
   auto flags = std::make_shared<RunFlags>();
-  CLI::App& command = context.add_command(
-      program, {.name = "run",
-                .summary = "chat with a model",
-                .example = "fourfold run gemma.gguf 'Why is the sky blue?'",
-                .action = [&context, flags] { return run(*flags, context); }});
+  CLI::App& command =
+      context.add_command(program, {.name = "run",
+                                    .summary = "chat with a model",
+                                    .example = "fourfold run gemma.gguf 'Why is the sky blue?'",
+                                    .action = [&context, flags] { return run(*flags, context); }});
   add_engine_flags(command, flags->engine);
-  add_arguments(command,
-                {.names = "prompt", .help = "standard input is added to it; none of both: a dialogue"},
-                flags->words);
+  add_arguments(
+      command,
+      {.names = "prompt", .help = "standard input is added to it; none of both: a dialogue"},
+      flags->words);
   add_value_flag(command, {"--system", "TEXT", "what the model is told first (nothing)"},
                  [flags](const std::string& text) -> Status {
                    flags->system = text;
                    return {};
                  });
-  add_switch(command,
-             {.names = "--lines", .help = "a request or turn a line, answered by a JSON line (off)"},
-             flags->lines);
+  add_switch(
+      command,
+      {.names = "--lines", .help = "a request or turn a line, answered by a JSON line (off)"},
+      flags->lines);
   add_sampling_flags(command, flags->sampling);
 }
 

@@ -2,12 +2,12 @@
 
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <toml++/toml.h>
 
 #include "cli/flags.h"
 #include "cli/folders.h"

@@ -74,7 +74,8 @@ Result<std::vector<TokenId>> parse_ids(std::string text, const Tokenizer& tokeni
     const auto end = std::find_if(at, text.end(), is_separator);
     if (at == end) break;
     const std::int64_t last = tokenizer.vocab_size() - 1;
-    const auto id = TRY_IN("id", parse_integer(std::string_view(at, end), {.least = 0, .most = last}));
+    const auto id =
+        TRY_IN("id", parse_integer(std::string_view(at, end), {.least = 0, .most = last}));
     ids.push_back(static_cast<TokenId>(id));
     at = end;
   }
@@ -116,7 +117,8 @@ void register_tokenize(CLI::App& program, Context& context) {
                 .example = "echo -n 'Hello' | fourfold tokenize gemma.gguf --bos",
                 .action = [&context, flags] { return tokenize(*flags, context); }});
   add_argument(command, {.names = "MODEL", .help = kModelHelp}, flags->model);
-  add_switch(command, {.names = "--trusted", .help = "control spellings become control tokens (off)"},
+  add_switch(command,
+             {.names = "--trusted", .help = "control spellings become control tokens (off)"},
              flags->trusted);
   add_switch(command, {.names = "--bos", .help = "begin with <bos> (off)"}, flags->bos);
   add_switch(command, {.names = "--pieces", .help = "also print the pieces, one a line (off)"},
@@ -129,10 +131,12 @@ void register_tokenize(CLI::App& program, Context& context) {
                 .example = "fourfold detokenize gemma.gguf 9259 236764 1902",
                 .action = [&context, back] { return detokenize(*back, context); }});
   add_argument(back_command, {.names = "MODEL", .help = kModelHelp}, back->model);
-  add_arguments(back_command,
-                {.names = "ids", .help = "separated by spaces or commas, or a JSON list (standard input)"},
-                back->ids);
-  add_switch(back_command, {.names = "--hide-control", .help = "control tokens print nothing (off)"},
+  add_arguments(
+      back_command,
+      {.names = "ids", .help = "separated by spaces or commas, or a JSON list (standard input)"},
+      back->ids);
+  add_switch(back_command,
+             {.names = "--hide-control", .help = "control tokens print nothing (off)"},
              back->hide_control);
 }
 

@@ -78,8 +78,8 @@ std::size_t width(std::string_view text) {
 void append_row(std::string& text, const std::string& left, const std::string& right) {
   constexpr std::size_t kColumn = 28;
   const bool fits = width(left) + 2 <= kColumn;
-  const auto gap = fits ? std::string(kColumn - width(left), ' ')
-                        : "\n" + std::string(kColumn + 2, ' ');
+  const auto gap =
+      fits ? std::string(kColumn - width(left), ' ') : "\n" + std::string(kColumn + 2, ' ');
   text += fmt::format("  {}{}{}\n", left, gap, right);
 }
 

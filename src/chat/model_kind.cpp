@@ -64,8 +64,8 @@ bool is_chat_model(const Checkpoint& checkpoint, const ModelConfig& config,
                    const Tokenizer& tokenizer) {
   const TokenId turn_close = tokenizer.control().turn_close;
   KindHints hints;
-  hints.end_of_turn_is_eos = std::find(config.eos_ids.begin(), config.eos_ids.end(), turn_close) !=
-                             config.eos_ids.end();
+  hints.end_of_turn_is_eos =
+      std::find(config.eos_ids.begin(), config.eos_ids.end(), turn_close) != config.eos_ids.end();
   hints.names = {last_part(checkpoint.path())};
   if (const auto* metadata = checkpoint.metadata()) {
     add_gguf_hints(*metadata, hints);

@@ -14,7 +14,7 @@ namespace fourfold {
 struct KindHints {
   bool end_of_turn_is_eos = false;  // generation is told to stop at the end of a turn
   bool has_chat_template = false;
-  std::vector<std::string> names;   // of model, variant, file or folder
+  std::vector<std::string> names;  // of model, variant, file or folder
 };
 
 bool is_chat_model(const KindHints& hints);

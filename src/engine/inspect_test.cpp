@@ -5,8 +5,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -249,12 +247,13 @@ Inspection must_inspect(const std::string& path, const InspectOptions& options =
 
 // The GGUF file of a golden body, to be spoilt.
 Bytes read_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_FALSE(text.empty()) << path;
-  Bytes bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
+  const auto file = MappedFile::open(path);
+  if (!file.ok()) {
+    ADD_FAILURE() << file.error().message;
+    return {};
+  }
+  const auto bytes = (*file)->bytes();
+  return {bytes.begin(), bytes.end()};
 }
 
 // Where `text` begins for the first time.

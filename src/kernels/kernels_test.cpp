@@ -118,20 +118,41 @@ TEST_P(Tables, ConvertHalfFloats) {
   }
 }
 
+// Activations of n values in the plain or the fine form.
+struct Quantized {
+  std::vector<std::int8_t> q, q_fine;
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+
+  Quantized(const Kernels& kernels, const std::vector<float>& x, bool fine)
+      : q(x.size()), q_fine(fine ? x.size() : 0), scales(x.size() / 32), sums(x.size() / 16) {
+    kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(),
+                     fine ? q_fine.data() : nullptr, scales.data(), sums.data());
+  }
+  QuantView view(int k) const {
+    return {q.data(), q_fine.empty() ? nullptr : q_fine.data(), scales.data(), sums.data(), k,
+            k / 32, k / 16};
+  }
+};
+
 TEST_P(Tables, QuantizeActivations) {
-  for (const int n : {0, 32, 64, 1536}) {
-    auto x = random_floats(n, 10, 2.0f);
-    if (n > 32) std::fill(x.begin(), x.begin() + 32, 0.0f);
-    const auto k = static_cast<std::size_t>(n);
-    std::vector<std::int8_t> q(k), q_ref(k);
-    std::vector<float> scales(k / 32), scales_ref(k / 32);
-    std::vector<std::int32_t> sums(k / 16), sums_ref(k / 16);
-    table.quantize(x.data(), n, q.data(), scales.data(), sums.data());
-    ref.quantize(x.data(), n, q_ref.data(), scales_ref.data(), sums_ref.data());
-    EXPECT_EQ(q, q_ref);
-    EXPECT_EQ(sums, sums_ref);
-    expect_same_bits(scales, scales_ref);
-    for (const auto v : q) EXPECT_GE(v, -127);
+  for (const bool fine : {false, true}) {
+    for (const int n : {0, 32, 64, 1536}) {
+      auto x = random_floats(n, 10, 2.0f);
+      if (n > 32) std::fill(x.begin(), x.begin() + 32, 0.0f);
+      const Quantized ours(table, x, fine);
+      const Quantized expected(ref, x, fine);
+      EXPECT_EQ(ours.q, expected.q);
+      EXPECT_EQ(ours.q_fine, expected.q_fine);
+      EXPECT_EQ(ours.sums, expected.sums);
+      expect_same_bits(ours.scales, expected.scales);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        ASSERT_GE(ours.q[i], -127);
+        const int value = fine ? kFineSteps * ours.q[i] + ours.q_fine[i] : ours.q[i];
+        const float step = ours.scales[i / 32];
+        ASSERT_NEAR(static_cast<float>(value) * step, x[i], 0.51f * step);
+      }
+    }
   }
 }
 
@@ -178,61 +199,27 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
     for (auto& q : rows) q = static_cast<std::int8_t>(random() % 256 - 128);
     const auto w_scales = random_floats(k / group * kPanelRows, 15, 0.1f);
     const auto w_offsets = random_floats(k / group * kPanelRows, 16, 0.1f);
-    for (const int n_tokens : {1, 3, 4, 8, 13}) {
-      const auto x = random_floats(n_tokens * k, 17);
-      std::vector<std::int8_t> xq(x.size());
-      std::vector<float> xs(x.size() / 32);
-      std::vector<std::int32_t> sums(x.size() / 16);
-      ref.quantize(x.data(), n_tokens * k, xq.data(), xs.data(), sums.data());
-      const QuantView view{xq.data(), xs.data(), sums.data(), k, k / 32, k / 16};
+    for (const auto& [n_tokens, fine] : {std::pair{1, false}, {3, true}, {4, false}, {8, true},
+                                         {13, false}, {13, true}, {1, true}}) {
+      const Quantized x(ref, random_floats(n_tokens * k, 17), fine);
+      const QuantView view = x.view(k);
+      const int n = n_tokens;
       const auto run = [&](const Kernels& kernels) {
         std::vector<std::uint8_t> panel(rows.size());
         kernels.pack_panel(rows.data(), k, k, panel.data());
-        auto acc = random_floats(n_tokens * kPanelRows, 18);
+        auto acc = random_floats(n * kPanelRows, 18);
         kernels.matmul_panel({.q = panel.data(),
                               .scales = w_scales.data(),
                               .offsets = offsets ? w_offsets.data() : nullptr,
                               .k = k,
                               .group = group,
                               .zero = kernels.panel_zero},
-                             view, n_tokens, acc.data());
+                             view, n, acc.data());
         return acc;
       };
       expect_same_bits(run(table), run(ref));
     }
   }
-}
-
-TEST_P(Tables, PackFourBitRowsAsTheGeneralWayDoes) {
-  constexpr int kDepth = 96;
-  constexpr int kStride = kDepth / 32 * 18 + 36;  // rows longer than the stretch
-  std::mt19937 random(19);
-  std::vector<std::uint8_t> rows(kPanelRows * kStride);
-  for (auto& b : rows) b = static_cast<std::uint8_t>(random());
-  for (int r = 0; r < kPanelRows; ++r) {
-    for (int b = 0; b < kDepth / 32; ++b) rows[static_cast<std::size_t>(r * kStride + 18 * b + 1)] &= 0x3f;
-  }
-  const auto x = random_floats(kDepth, 20);
-  std::vector<std::int8_t> xq(kDepth);
-  std::vector<float> xs(kDepth / 32);
-  std::vector<std::int32_t> sums(kDepth / 16);
-  ref.quantize(x.data(), kDepth, xq.data(), xs.data(), sums.data());
-  const auto run = [&](const Kernels& kernels) {
-    std::vector<std::uint8_t> q(kPanelRows * kDepth);
-    std::vector<float> scales(kPanelRows * kDepth / 32);
-    kernels.pack_q4_0(rows.data(), kStride, kDepth, {.q = q.data(), .scales = scales.data()});
-    std::vector<float> acc(kPanelRows);
-    kernels.matmul_panel({.q = q.data(),
-                          .scales = scales.data(),
-                          .offsets = nullptr,
-                          .k = kDepth,
-                          .group = 32,
-                          .zero = kernels.q4_0_zero},
-                         {xq.data(), xs.data(), sums.data(), kDepth, kDepth / 32, kDepth / 16}, 1,
-                         acc.data());
-    return acc;
-  };
-  expect_same_bits(run(table), run(ref));
 }
 
 TEST_P(Tables, AttendToTheVisibleKeysOnly) {

@@ -42,6 +42,20 @@ const float* row_as_f32(const Kernels& kernels, const Matrix& w, std::int64_t r,
   return buffer;
 }
 
+// How the table packs a type straight from the file, if it does.
+Packer packer_of(const Kernels& kernels, DType type) {
+  switch (type) {
+    case DType::Q4_0: return kernels.q4_0;
+    case DType::Q5_0: return kernels.q5_0;
+    case DType::Q8_0: return kernels.q8_0;
+    case DType::Q4_K: return kernels.q4_k;
+    case DType::Q5_K: return kernels.q5_k;
+    case DType::Q6_K: return kernels.q6_k;
+    case DType::IQ4_NL: return kernels.iq4_nl;
+    default: return {};
+  }
+}
+
 }  // namespace
 
 struct Ops::Scratch {
@@ -68,14 +82,6 @@ struct Ops::Scratch {
   }
 };
 
-void Activations::reserve(std::int64_t n_values) {
-  const auto n = static_cast<std::size_t>(round_up(n_values, kActivationBlock));
-  if (q_.size() >= n) return;
-  q_.resize(n);
-  scales_.resize(n / kActivationBlock);
-  sums_.resize(n / kSumBlock);
-}
-
 Ops::Ops(const Kernels& kernels, ThreadPool& pool, bool exact)
     : kernels_(kernels), pool_(pool), exact_(exact) {
   for (int i = 0; i < pool.n_threads(); ++i) scratch_.push_back(std::make_unique<Scratch>());
@@ -87,24 +93,39 @@ void Ops::matmul(const Matrix& w, Activations& x, MatView out) {
   CHECK(x.x_.n_cols == w.n_cols && out.n_cols == w.n_rows && out.n_rows == x.x_.n_rows);
   if (out.n_rows == 0) return;
   if (traits(w.dtype).quantised() && !exact_) {
-    quantize(x);
-    matmul_panels(w, x, out);
+    matmul_panels(w, quantized(x, w.fine), out);
   } else {
     matmul_exact(w, x.x_, out);
   }
   if (w.scale != 1.0f) scale(out, w.scale);
 }
 
-void Ops::quantize(Activations& x) {
-  if (x.quantized_) return;
-  x.quantized_ = true;
-  x.reserve(x.x_.n_rows * x.x_.n_cols);
-  const std::int64_t n = x.x_.n_cols;
-  for_rows(x.x_.n_rows, [&](std::int64_t r) {
-    kernels_.quantize(x.x_.row(r), static_cast<int>(n), x.q_.data() + r * n,
-                      x.scales_.data() + r * n / kActivationBlock,
-                      x.sums_.data() + r * n / kSumBlock);
-  });
+QuantView Ops::quantized(Activations& x, bool fine) {
+  Activations::Integers& form = fine ? x.fine_ : x.plain_;
+  const std::int64_t k = x.x_.n_cols;
+  if (!form.ready) {
+    form.ready = true;
+    const auto n = static_cast<std::size_t>(x.x_.n_rows * k);
+    if (form.q.size() < n) {
+      form.q.resize(n);
+      if (fine) form.q_fine.resize(n);
+      form.scales.resize(n / kActivationBlock);
+      form.sums.resize(n / kSumBlock);
+    }
+    for_rows(x.x_.n_rows, [&](std::int64_t r) {
+      kernels_.quantize(x.x_.row(r), static_cast<int>(k), form.q.data() + r * k,
+                        fine ? form.q_fine.data() + r * k : nullptr,
+                        form.scales.data() + r * k / kActivationBlock,
+                        form.sums.data() + r * k / kSumBlock);
+    });
+  }
+  return {.q = form.q.data(),
+          .q_fine = fine ? form.q_fine.data() : nullptr,
+          .scales = form.scales.data(),
+          .sums = form.sums.data(),
+          .q_stride = k,
+          .scale_stride = k / kActivationBlock,
+          .sum_stride = k / kSumBlock};
 }
 
 void Ops::matmul_exact(const Matrix& w, const MatView& x, MatView out) {
@@ -129,7 +150,7 @@ void Ops::matmul_exact(const Matrix& w, const MatView& x, MatView out) {
   });
 }
 
-void Ops::matmul_panels(const Matrix& w, const Activations& x, MatView out) {
+void Ops::matmul_panels(const Matrix& w, const QuantView& x, MatView out) {
   const std::int64_t n_panels = round_up(w.n_rows, kPanelRows) / kPanelRows;
   pool_.parallel_for(n_panels, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
     Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
@@ -137,12 +158,13 @@ void Ops::matmul_panels(const Matrix& w, const Activations& x, MatView out) {
   });
 }
 
-void Ops::panel_rows(const Matrix& w, const Activations& x, std::int64_t first_row, Scratch& s,
+void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, Scratch& s,
                      MatView out) {
   const DTypeTraits& type = traits(w.dtype);
-  const std::int64_t n_tokens = x.x_.n_rows;
+  const std::int64_t n_tokens = out.n_rows;
   const int n_rows = static_cast<int>(std::min<std::int64_t>(kPanelRows, w.n_rows - first_row));
-  const bool direct = w.dtype == DType::Q4_0 && n_rows == kPanelRows;
+  const Packer packer = packer_of(kernels_, w.dtype);
+  const bool direct = packer.pack && n_rows == kPanelRows;
   Scratch::grow(s.acc, n_tokens * kPanelRows);
   std::fill_n(s.acc.begin(), n_tokens * kPanelRows, 0.0f);
   if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
@@ -154,8 +176,9 @@ void Ops::panel_rows(const Matrix& w, const Activations& x, std::int64_t first_r
     const int depth = static_cast<int>(std::min<std::int64_t>(kPanelDepth, w.n_cols - k));
     const std::byte* start = w.row(first_row) + size_bytes(w.dtype, k);
     if (direct) {
-      kernels_.pack_q4_0(reinterpret_cast<const std::uint8_t*>(start), w.row_bytes(), depth,
-                         {.q = s.panel.data(), .scales = s.scales.data()});
+      packer.pack(
+          reinterpret_cast<const std::uint8_t*>(start), w.row_bytes(), depth,
+          {.q = s.panel.data(), .scales = s.scales.data(), .offsets = s.offsets.data()});
     } else {
       const int n_groups = depth / type.group;
       for (int r = 0; r < n_rows; ++r) {
@@ -168,20 +191,18 @@ void Ops::panel_rows(const Matrix& w, const Activations& x, std::int64_t first_r
       }
       kernels_.pack_panel(s.rows.data(), kPanelDepth, depth, s.panel.data());
     }
-    const std::int64_t n = x.x_.n_cols;
+    QuantView stretch = x;
+    stretch.q += k;
+    if (stretch.q_fine) stretch.q_fine += k;
+    stretch.scales += k / kActivationBlock;
+    stretch.sums += k / kSumBlock;
     kernels_.matmul_panel({.q = s.panel.data(),
                            .scales = s.scales.data(),
                            .offsets = type.has_min ? s.offsets.data() : nullptr,
                            .k = depth,
                            .group = type.group,
-                           .zero = direct ? kernels_.q4_0_zero : kernels_.panel_zero},
-                          {.q = x.q_.data() + k,
-                           .scales = x.scales_.data() + k / kActivationBlock,
-                           .sums = x.sums_.data() + k / kSumBlock,
-                           .q_stride = n,
-                           .scale_stride = n / kActivationBlock,
-                           .sum_stride = n / kSumBlock},
-                          static_cast<int>(n_tokens), s.acc.data());
+                           .zero = direct ? packer.zero : kernels_.panel_zero},
+                          stretch, static_cast<int>(n_tokens), s.acc.data());
   }
   for (std::int64_t t = 0; t < n_tokens; ++t) {
     std::memcpy(out.row(t) + first_row, s.acc.data() + t * kPanelRows,

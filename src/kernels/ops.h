@@ -15,26 +15,27 @@
 
 namespace fourfold {
 
-// f32 rows that several matrices will be multiplied with; their int8 form is made once, when the
+// f32 rows that several matrices will be multiplied with; each integer form is made once, when the
 // first quantised matrix asks for it.
 class Activations {
  public:
-  // Room for n values in all (rows · columns).
-  void reserve(std::int64_t n_values);
   // Shows new rows. The memory stays the caller's; call again whenever its contents change.
   void set(MatView x) {
     x_ = x;
-    quantized_ = false;
+    plain_.ready = fine_.ready = false;
   }
   const MatView& f32() const { return x_; }
 
  private:
   friend class Ops;
+  struct Integers {
+    bool ready = false;
+    std::vector<std::int8_t> q, q_fine;
+    std::vector<float> scales;
+    std::vector<std::int32_t> sums;
+  };
   MatView x_;
-  bool quantized_ = false;
-  std::vector<std::int8_t> q_;
-  std::vector<float> scales_;
-  std::vector<std::int32_t> sums_;
+  Integers plain_, fine_;
 };
 
 // One query row of attention: it sees the keys [first_key, last_key) of its sequence.
@@ -78,10 +79,11 @@ class Ops {
  private:
   struct Scratch;  // of one worker
 
-  void quantize(Activations& x);
+  // The rows as integers, from their first k on.
+  QuantView quantized(Activations& x, bool fine);
   void matmul_exact(const Matrix& w, const MatView& x, MatView out);
-  void matmul_panels(const Matrix& w, const Activations& x, MatView out);
-  void panel_rows(const Matrix& w, const Activations& x, std::int64_t first_row, Scratch& scratch,
+  void matmul_panels(const Matrix& w, const QuantView& x, MatView out);
+  void panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, Scratch& scratch,
                   MatView out);
 
   const Kernels& kernels_;

@@ -67,12 +67,18 @@ TEST_P(Matmul, StaysNearTheProductInF64) {
   constexpr int kCols = 1280;
   constexpr int kTokens = 5;
   const auto bytes = random_blocks(type, kRows * kCols, 1);
-  const Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
+  Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
   std::vector<float> plain(kRows * kCols);
   dequantize(type, bytes.data(), kRows * kCols, plain.data());
   auto x = random_floats(kTokens * kCols, 2);
   ThreadPool pool(2);
-  for (const bool exact : {true, false}) {
+  struct Form {
+    bool exact, fine;
+    double tolerance;
+  };
+  for (const auto& [exact, fine, tolerance] :
+       {Form{true, false, 2e-6}, Form{false, true, 2e-4}, Form{false, false, 2e-2}}) {
+    w.fine = fine;
     Ops ops(*usable_kernels().front(), pool, exact);
     Activations a;
     a.set(view(x, kTokens, kCols));
@@ -87,9 +93,9 @@ TEST_P(Matmul, StaysNearTheProductInF64) {
           sum += term;
           size += term * term;
         }
-        const double limit = (exact ? 2e-6 : 2e-2) * std::sqrt(size) + 1e-6;
+        const double limit = tolerance * std::sqrt(size) + 1e-6;
         EXPECT_NEAR(out[static_cast<std::size_t>(t * kRows + r)], sum, limit)
-            << "token " << t << " row " << r << (exact ? " exact" : " int8");
+            << "token " << t << " row " << r << ", tolerance " << tolerance;
       }
     }
   }
@@ -101,9 +107,10 @@ TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
   constexpr int kCols = 512;
   constexpr int kTokens = 11;
   const auto bytes = random_blocks(type, kRows * kCols, 3);
-  const Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
+  Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
   auto x = random_floats(kTokens * kCols, 4);
-  for (const bool exact : {true, false}) {
+  for (const auto& [exact, fine] : {std::pair{true, false}, {false, false}, {false, true}}) {
+    w.fine = fine;
     ThreadPool one(1);
     Ops reference(kScalarKernels, one, exact);
     Activations all;

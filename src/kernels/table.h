@@ -16,7 +16,9 @@ namespace fourfold {
 
 // Rows of a panel: so many weight rows lie interleaved, one per 32-bit lane of a 512-bit register.
 inline constexpr int kPanelRows = 16;
-// Activations are int8 with one f32 scale per 32 values; their sums are kept per 16.
+// Activations are integers with one f32 scale per 32 values; their sums are kept per 16. The plain
+// form has 8 bits, q in ±127. The fine form has 15: 128·q + q_fine, q in ±127, q_fine in −64 … 63;
+// both parts meet the weights in the same instructions.
 inline constexpr int kActivationBlock = 32;
 inline constexpr int kSumBlock = 16;
 // Keys are attended in blocks of 64 that start at absolute positions 0, 64, 128 …
@@ -35,11 +37,25 @@ struct PanelView {
 struct PanelOut {
   std::uint8_t* q;
   float* scales;
+  float* offsets;  // null for types without
 };
+
+// Packs k values (a multiple of the type's block) of 16 rows of blocks; stride is in bytes.
+using PackRows = void (*)(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out);
+
+// A block type that a table packs straight from the file's bytes.
+struct Packer {
+  PackRows pack = nullptr;  // null: by way of unpack_blocks and pack_panel
+  int zero = 0;             // what it adds to each weight
+};
+
+inline constexpr int kFineSteps = 128;
+inline constexpr int kFineMax = 127 * kFineSteps + 63;
 
 // Quantised activations, from the panel's first k on.
 struct QuantView {
   const std::int8_t* q;        // [T, k]
+  const std::int8_t* q_fine;   // [T, k], or null: the plain form
   const float* scales;         // [T, k / 32]
   const std::int32_t* sums;    // [T, k / 16]
   std::int64_t q_stride;       // in elements, from token to token
@@ -92,14 +108,14 @@ struct Kernels {
                      std::int64_t x_stride, int n_tokens, int k, float* out,
                      std::int64_t out_stride);
 
-  // n values, multiple of 32: scale = max|x| / 127, q = nearest even of x · (127 / max|x|).
-  void (*quantize)(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums);
+  // n values, multiple of 32: scale = max|x| / N, integer = nearest even of x · (N / max|x|), with
+  // N = 127, or kFineMax when q_fine is given.
+  void (*quantize)(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
+                   std::int32_t* sums);
   // q [16, k] row-major (stride in bytes) → panel with zero = panel_zero.
   void (*pack_panel)(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out);
   int panel_zero;
-  // Q4_0 blocks of 16 rows (row stride in bytes), k multiple of 32 → panel with zero = q4_0_zero.
-  void (*pack_q4_0)(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out);
-  int q4_0_zero;
+  Packer q4_0, q5_0, q8_0, q4_k, q5_k, q6_k, iq4_nl;
   // acc [n_tokens, 16] += panel × activations.
   void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
 

@@ -15,13 +15,14 @@ struct Matrix {
   std::int64_t n_rows = 0;
   std::int64_t n_cols = 0;
   float scale = 1.0f;  // multiplies every weight (NVFP4 side tensors, formats.md 2.6)
+  bool fine = false;   // meets activations in their 15-bit form; fixed when the model is loaded
 
   bool empty() const { return data == nullptr; }
   std::int64_t row_bytes() const { return size_bytes(dtype, n_cols); }
   const std::byte* row(std::int64_t r) const { return data + r * row_bytes(); }
   // The rows [first, first + n).
   Matrix rows(std::int64_t first, std::int64_t n) const {
-    return {dtype, row(first), n, n_cols, scale};
+    return {dtype, row(first), n, n_cols, scale, fine};
   }
 };
 

@@ -86,10 +86,10 @@ class Output(harness.ProgramTest):
         self.assertEqual(stopped["text"], text[:text.index(stop)])
         self.assertEqual(stopped["finish"], "stop")
 
-    def test_that_fails_is_an_error_unless_the_reader_left(self):
+    def test_that_cannot_be_written_is_an_error(self):
         with open("/dev/full", "wb") as full:
-            process = self.start("complete", self.model(), "-n", "4", "hi", stdin=subprocess.DEVNULL,
-                                 stdout=full, stderr=subprocess.PIPE)
+            process = self.start("complete", self.model(), "-n", "4", "hi",
+                                 stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE)
             _, err = process.communicate()
         self.assertEqual(process.returncode, 1)
         self.assertIn(b"standard output", err)
@@ -108,11 +108,12 @@ class Json(harness.ProgramTest):
 
     def test_of_complete_has_no_chat_keys(self):
         answer = self.call("complete", self.model(), "-n", "3", "--json", "hi").json
-        self.assertEqual(list(answer), [key for key in RUN_KEYS if key not in ("thinking", "tool_calls")])
+        keys = [key for key in RUN_KEYS if key not in ("thinking", "tool_calls")]
+        self.assertEqual(list(answer), keys)
 
     def test_holds_log_probabilities_when_asked(self):
-        answer = self.call("complete", self.model(), "-n", "3", "--json", "--logprobs", "2", "--temp",
-                           "0", "hi", *ENDLESS).json
+        answer = self.call("complete", self.model(), "-n", "3", "--json", "--logprobs", "2",
+                           "--temp", "0", "hi", *ENDLESS).json
         self.assertEqual(len(answer["logprobs"]), 3)
         for token in answer["logprobs"]:
             self.assertEqual(len(token["top"]), 2)
@@ -176,7 +177,8 @@ class Lines(harness.ProgramTest):
         self.assertEqual(tokens[0], tokens[1])
 
     def test_may_be_requests_of_their_own(self):
-        request = {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}],
+        request = {"messages": [{"role": "system", "content": "s"},
+                                {"role": "user", "content": "u"}],
                    "seed": 5, "max_tokens": 2, "temperature": 0}
         answer, turn = self.answers(json.dumps(request), '"u"')
         self.assertEqual(answer["seed"], 5)

@@ -36,8 +36,8 @@ class Help(harness.ProgramTest):
             self.assertNotIn(alias, shown)
 
     def test_aliases_are_taken(self):
-        answer = self.call("complete", self.model(), "--ctx-size=300", "-ub", "4", "--n-predict", "2",
-                           "--temperature", "0", "--json", "hi")
+        answer = self.call("complete", self.model(), "--ctx-size=300", "-ub", "4",
+                           "--n-predict", "2", "--temperature", "0", "--json", "hi")
         self.assertEqual(answer.status, 0, answer.err)
         self.assertEqual(answer.json["usage"]["completion_tokens"], 2)
 
@@ -130,7 +130,8 @@ class Settings(harness.ProgramTest):
         return answer.json["seed"]
 
     def test_precedence(self):
-        environment, config = {"FOURFOLD_SEED": "2"}, "seed = 3\n[complete]\nseed = 4\n[run]\nseed = 5"
+        environment = {"FOURFOLD_SEED": "2"}
+        config = "seed = 3\n[complete]\nseed = 4\n[run]\nseed = 5"
         self.assertEqual(self.seed("--seed", "1", env=environment, config=config), 1)
         self.assertEqual(self.seed(env=environment, config=config), 2)
         self.assertEqual(self.seed(config=config), 4)

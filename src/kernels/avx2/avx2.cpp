@@ -37,10 +37,30 @@ void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut ou
   }
 }
 
+void pack_q8_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
+  for (int r = 0; r < kPanelRows; ++r) {
+    const std::uint8_t* block = rows + r * stride;
+    for (int b = 0; b < k / 32; ++b, block += 34) {
+      std::uint16_t half;
+      __builtin_memcpy(&half, block, 2);
+      out.scales[b * kPanelRows + r] = _cvtsh_ss(half);
+      std::uint8_t* to = out.q + b * 512 + 4 * r;
+      for (int i = 0; i < 8; ++i) __builtin_memcpy(to + 64 * i, block + 2 + 4 * i, 4);
+    }
+  }
+}
+
+inline __m256i add_dots(__m256i dots, __m256i weights, __m256i magnitudes, const std::int8_t* q) {
+  std::int32_t four;
+  __builtin_memcpy(&four, q, 4);
+  const __m256i signed_x = _mm256_sign_epi8(_mm256_set1_epi32(four), weights);
+  const __m256i pairs = _mm256_maddubs_epi16(magnitudes, signed_x);
+  return _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
 // Eight rows, T tokens.
-template <int T>
+template <int T, bool kFine>
 inline void panel_tile(const PanelView& w, const QuantView& x, int first_row, float* acc) {
-  const __m256i ones = _mm256_set1_epi16(1);
   const int n_sums = w.group / kSumBlock;
   __m256 sum[T];
   for (int t = 0; t < T; ++t) sum[t] = _mm256_loadu_ps(acc + t * kPanelRows + first_row);
@@ -48,19 +68,23 @@ inline void panel_tile(const PanelView& w, const QuantView& x, int first_row, fl
   for (int g = 0; g < w.k / w.group; ++g) {
     const __m256 w_scale = _mm256_loadu_ps(w.scales + g * kPanelRows + first_row);
     __m256i dots[T];
-    for (int t = 0; t < T; ++t) dots[t] = _mm256_setzero_si256();
+    __m256i fine_dots[T];
+    for (int t = 0; t < T; ++t) dots[t] = fine_dots[t] = _mm256_setzero_si256();
     for (int i = 0; i < w.group / 4; ++i, wq += 64) {
       const __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(wq));
       const __m256i magnitudes = _mm256_abs_epi8(weights);
       for (int t = 0; t < T; ++t) {
-        std::int32_t four;
-        __builtin_memcpy(&four, x.q + t * x.q_stride + g * w.group + 4 * i, 4);
-        const __m256i signed_x = _mm256_sign_epi8(_mm256_set1_epi32(four), weights);
-        const __m256i pairs = _mm256_maddubs_epi16(magnitudes, signed_x);
-        dots[t] = _mm256_add_epi32(dots[t], _mm256_madd_epi16(pairs, ones));
+        const std::int64_t at = t * x.q_stride + g * w.group + 4 * i;
+        dots[t] = add_dots(dots[t], weights, magnitudes, x.q + at);
+        if constexpr (kFine) {
+          fine_dots[t] = add_dots(fine_dots[t], weights, magnitudes, x.q_fine + at);
+        }
       }
     }
     for (int t = 0; t < T; ++t) {
+      if constexpr (kFine) {
+        dots[t] = _mm256_add_epi32(_mm256_slli_epi32(dots[t], 7), fine_dots[t]);
+      }
       const __m256 x_scale =
           _mm256_set1_ps(x.scales[t * x.scale_stride + g * w.group / kActivationBlock]);
       sum[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t]), _mm256_mul_ps(w_scale, x_scale),
@@ -77,18 +101,25 @@ inline void panel_tile(const PanelView& w, const QuantView& x, int first_row, fl
   for (int t = 0; t < T; ++t) _mm256_storeu_ps(acc + t * kPanelRows + first_row, sum[t]);
 }
 
+template <int T>
+inline void panel_rows(const PanelView& w, const QuantView& x, float* acc) {
+  for (int first_row = 0; first_row < kPanelRows; first_row += 8) {
+    x.q_fine ? panel_tile<T, true>(w, x, first_row, acc)
+             : panel_tile<T, false>(w, x, first_row, acc);
+  }
+}
+
 void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
   int t = 0;
   while (t < n_tokens) {
     QuantView rest = x;
     rest.q += t * x.q_stride;
+    if (rest.q_fine) rest.q_fine += t * x.q_stride;
     rest.scales += t * x.scale_stride;
     rest.sums += t * x.sum_stride;
     const bool four = t + 4 <= n_tokens;
-    for (int first_row = 0; first_row < kPanelRows; first_row += 8) {
-      four ? panel_tile<4>(w, rest, first_row, acc + t * kPanelRows)
-           : panel_tile<1>(w, rest, first_row, acc + t * kPanelRows);
-    }
+    four ? panel_rows<4>(w, rest, acc + t * kPanelRows)
+         : panel_rows<1>(w, rest, acc + t * kPanelRows);
     t += four ? 4 : 1;
   }
 }
@@ -100,8 +131,13 @@ const Kernels kAvx2Kernels = {
 #include "kernels/generic/table.inc"
     .pack_panel = pack_panel,
     .panel_zero = kPanelZero,
-    .pack_q4_0 = pack_q4_0,
-    .q4_0_zero = 0,
+    .q4_0 = {.pack = pack_q4_0, .zero = 0},
+    .q5_0 = {},
+    .q8_0 = {.pack = pack_q8_0, .zero = 0},
+    .q4_k = {},
+    .q5_k = {},
+    .q6_k = {},
+    .iq4_nl = {},
     .matmul_panel = matmul_panel,
     .attend_block = attend_block,
 };

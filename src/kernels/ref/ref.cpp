@@ -165,19 +165,22 @@ void matmul_f32(const float* w, std::int64_t w_stride, int n_rows, const float* 
   }
 }
 
-void quantize(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums) {
+void quantize(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
+              std::int32_t* sums) {
+  const float limit = q_fine ? static_cast<float>(kFineMax) : 127.0f;
+  for (int s = 0; s < n / kSumBlock; ++s) sums[s] = 0;
   for (int b = 0; b < n / kActivationBlock; ++b) {
     const float* block = x + kActivationBlock * b;
     const float m = max_abs(block, kActivationBlock);
-    const float inverse = m > 0.0f ? 127.0f / m : 0.0f;
-    scales[b] = m / 127.0f;
-    for (int i = 0; i < kActivationBlock; ++i) {
-      q[kActivationBlock * b + i] = static_cast<std::int8_t>(round_even(block[i] * inverse));
+    const float inverse = m > 0.0f ? limit / m : 0.0f;
+    scales[b] = m / limit;
+    for (int i = kActivationBlock * b; i < kActivationBlock * (b + 1); ++i) {
+      const int value = static_cast<int>(round_even(x[i] * inverse));
+      const int high = q_fine ? (value + kFineSteps / 2) >> 7 : value;  // rounds down
+      q[i] = static_cast<std::int8_t>(high);
+      if (q_fine) q_fine[i] = static_cast<std::int8_t>(value - kFineSteps * high);
+      sums[i / kSumBlock] += value;
     }
-  }
-  for (int s = 0; s < n / kSumBlock; ++s) {
-    sums[s] = 0;
-    for (int i = 0; i < kSumBlock; ++i) sums[s] += q[kSumBlock * s + i];
   }
 }
 
@@ -189,24 +192,12 @@ void pack_panel(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* 
   }
 }
 
-void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
-  for (int r = 0; r < kPanelRows; ++r) {
-    const std::uint8_t* block = rows + r * stride;
-    for (int b = 0; b < k / 32; ++b, block += 18) {
-      out.scales[b * kPanelRows + r] = half_to_float(load_u16(block));
-      for (int i = 0; i < 16; ++i) {
-        const int low = block[2 + i] & 15;
-        const int high = block[2 + i] >> 4;
-        out.q[(32 * b + i) * kPanelRows + r] = static_cast<std::uint8_t>(low - 8);
-        out.q[(32 * b + 16 + i) * kPanelRows + r] = static_cast<std::uint8_t>(high - 8);
-      }
-    }
-  }
-}
-
 void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
   for (int t = 0; t < n_tokens; ++t) {
-    const std::int8_t* xq = x.q + t * x.q_stride;
+    const auto x_at = [&](int i) {
+      const std::int64_t at = t * x.q_stride + i;
+      return x.q_fine ? kFineSteps * x.q[at] + x.q_fine[at] : x.q[at];
+    };
     for (int r = 0; r < kPanelRows; ++r) {
       float a = acc[t * kPanelRows + r];
       for (int g = 0; g < w.k / w.group; ++g) {
@@ -214,8 +205,8 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* a
         std::int32_t dot_sum = 0;
         std::int32_t x_sum = 0;
         for (int i = g * w.group; i < (g + 1) * w.group; ++i) {
-          dot_sum += static_cast<std::int8_t>(w.q[i * kPanelRows + r]) * xq[i];
-          x_sum += xq[i];
+          dot_sum += static_cast<std::int8_t>(w.q[i * kPanelRows + r]) * x_at(i);
+          x_sum += x_at(i);
         }
         a = __builtin_fmaf(static_cast<float>(dot_sum), w.scales[g * kPanelRows + r] * x_scale, a);
         if (w.offsets) {
@@ -274,8 +265,13 @@ const Kernels kScalarKernels = {
     .quantize = quantize,
     .pack_panel = pack_panel,
     .panel_zero = 0,
-    .pack_q4_0 = pack_q4_0,
-    .q4_0_zero = 0,
+    .q4_0 = {},
+    .q5_0 = {},
+    .q8_0 = {},
+    .q4_k = {},
+    .q5_k = {},
+    .q6_k = {},
+    .iq4_nl = {},
     .matmul_panel = matmul_panel,
     .attend_block = attend_block,
 };

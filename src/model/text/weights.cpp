@@ -387,6 +387,28 @@ void bind_model(Binder& b, const TextConfig& config, TextWeights& w) {
       "per_layer_proj_norm.weight", {"per_layer_projection_norm.weight"}, config.per_layer_width);
 }
 
+// Which matrices meet the fine form of activations (docs/decisions/0006-activation-forms.md):
+// the head and ffn_down, whose rounding costs most, and everything of small bodies, where it costs
+// little time.
+constexpr int kSmallWidth = 1024;
+
+void choose_forms(const TextConfig& config, TextWeights& w) {
+  const bool small = config.width < kSmallWidth;
+  w.embedding.fine = w.head.fine = true;
+  w.per_layer_model_projection.fine = small;
+  for (LayerWeights& layer : w.layers) {
+    for (Matrix* m : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.router,
+                      &layer.per_layer_gate, &layer.per_layer_projection}) {
+      m->fine = small;
+    }
+    layer.down.fine = true;
+    for (ExpertWeights& expert : layer.experts) {
+      expert.gate.fine = expert.up.fine = small;
+      expert.down.fine = true;
+    }
+  }
+}
+
 }  // namespace
 
 std::string WeightReport::summary() const {
@@ -422,6 +444,7 @@ WeightReport bind_text_weights(const Checkpoint& checkpoint, TextConfig& config,
     }
   }
   b.report_unexpected();
+  choose_forms(config, weights);
   return report;
 }
 
