@@ -91,14 +91,16 @@ class LibeditLineEditor : public LineEditor {
   static int read_character(EditLine* edit, wchar_t* out) {
     std::mbstate_t state{};
     while (true) {
-      char byte = 0;
-      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-      if (n == 0) return 0;
-      if (n < 0 && (errno != EINTR || is_interrupted())) return -1;
-      if (n < 0) {
-        if (take_redraw()) redraw(edit);
+      wait_for_input();
+      if (is_interrupted()) return -1;
+      if (take_redraw()) {
+        redraw(edit);
         continue;
       }
+      char byte = 0;
+      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return static_cast<int>(n);
       const std::size_t used = std::mbrtowc(out, &byte, 1, &state);
       if (used == static_cast<std::size_t>(-2)) continue;  // more bytes of this character follow
       if (used != static_cast<std::size_t>(-1)) return 1;

@@ -15,12 +15,13 @@ class PlainLineEditor : public LineEditor {
     std::fputs(prompt.c_str(), stderr);
     Input input{.event = Event::Line, .line = {}};
     while (true) {
-      char byte = 0;
-      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+      wait_for_input();
       if (is_interrupted()) {
         std::fputc('\n', stderr);
         return {.event = Event::Interrupt, .line = {}};
       }
+      char byte = 0;
+      const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return input.line.empty() ? Input{} : input;
       if (byte == '\n') return input;

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <ctime>
 
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -84,6 +85,18 @@ void raise_flag_on_interrupt() {
 
 bool is_interrupted() { return interrupted; }
 void clear_interrupt() { interrupted = false; }
+
+void wait_for_input() {
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  for (const int signal : {SIGINT, SIGTSTP, SIGWINCH}) sigaddset(&ours, signal);
+  pthread_sigmask(SIG_BLOCK, &ours, &before);
+  if (!interrupted && !redraw) {
+    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    ppoll(&input, 1, nullptr, &before);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 bool take_redraw() { return redraw.exchange(false); }
 void set_erase_at_end(bool erase) { erase_at_end = erase; }
 

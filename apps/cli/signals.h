@@ -11,6 +11,10 @@ void raise_flag_on_interrupt();
 bool is_interrupted();
 void clear_interrupt();
 
+// Waits until standard input can be read or a signal came. None is lost between a check of the
+// flags and the wait: SIGINT, SIGTSTP and SIGWINCH are let in only while waiting.
+void wait_for_input();
+
 // True once after the program was stopped and continued, or the window changed: what was typed so
 // far must be drawn again.
 bool take_redraw();
