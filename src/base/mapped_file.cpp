@@ -80,6 +80,14 @@ Status MappedFile::read_at(std::uint64_t offset, std::span<std::byte> out) const
   return {};
 }
 
+void MappedFile::release_pages(std::uint64_t offset, std::uint64_t size_bytes) const {
+  if (fd_ < 0 || !data_ || offset >= size_bytes_) return;
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t first = (offset + page - 1) / page * page;
+  const std::uint64_t last = (offset + std::min(size_bytes, size_bytes_ - offset)) / page * page;
+  if (first < last) ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+}
+
 Result<std::string> read_text_file(const std::string& path, std::uint64_t limit_bytes) {
   const auto file = TRY(MappedFile::open(path));
   if (file->size_bytes() > limit_bytes) {

@@ -34,6 +34,9 @@ class MappedFile {
   // The range must lie inside the file.
   Status read_at(std::uint64_t offset, std::span<std::byte> out) const;
 
+  // The pages of a range leave the process; they come back from the page cache when touched.
+  void release_pages(std::uint64_t offset, std::uint64_t size_bytes) const;
+
  private:
   MappedFile() = default;
 

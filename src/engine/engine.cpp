@@ -1,9 +1,12 @@
 #include "engine/engine.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <map>
 
 #include "kernels/dispatch.h"
 #include "runtime/kv_cache.h"
@@ -12,7 +15,8 @@
 namespace fourfold {
 namespace {
 
-constexpr int kDefaultChunk = 512;
+// Long enough to use each packed panel often, short enough for the buffers of a step to stay small.
+constexpr int kDefaultChunk = 256;
 // A context below this is of no use to anyone; rather say that the memory does not suffice.
 constexpr std::int64_t kSmallestContext = 256;
 
@@ -37,6 +41,17 @@ std::uint64_t resident_weight_bytes(const Checkpoint& checkpoint, const TextWeig
   std::uint64_t total = 0;
   for (const TensorInfo& tensor : checkpoint.tensors()) total += tensor.size_bytes;
   return weights.per_layer_embedding ? total - weights.per_layer_embedding->size_bytes : total;
+}
+
+// Gives back what only loading needed: the metadata's pages (16 MB of vocabulary) and free heap.
+void release_load_memory(const Checkpoint& checkpoint) {
+  std::map<const MappedFile*, std::uint64_t> data_starts;
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    const auto [entry, is_new] = data_starts.emplace(tensor.file.get(), tensor.offset);
+    if (!is_new) entry->second = std::min(entry->second, tensor.offset);
+  }
+  for (const auto& [file, data_start] : data_starts) file->release_pages(0, data_start);
+  malloc_trim(0);
 }
 
 // Upper estimate of the decoder's buffers for a step of n_rows rows.
@@ -124,8 +139,7 @@ std::string_view name(Finish finish) {
 
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path,
-                                             EngineOptions options) {
+Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, EngineOptions options) {
   const Stopwatch watch;
   auto engine = std::unique_ptr<Engine>(new Engine);
   engine->options_ = options;
@@ -133,8 +147,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path,
   engine->checkpoint_ = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(model_path)));
   engine->config_ = TRY(load_model_config(*engine->checkpoint_));
   engine->model_ = TRY(TextModel::load(engine->checkpoint_, engine->config_.text));
-  for (const auto& list : {engine->checkpoint_->warnings(), engine->config_.warnings,
-                           engine->model_->notes()}) {
+  for (const auto& list :
+       {engine->checkpoint_->warnings(), engine->config_.warnings, engine->model_->notes()}) {
     engine->notes_.insert(engine->notes_.end(), list.begin(), list.end());
   }
   auto tokenizer = Tokenizer::load(*engine->checkpoint_);
@@ -145,6 +159,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path,
   } else {
     engine->tokenizer_error_ = tokenizer.error().message;
   }
+
+  release_load_memory(*engine->checkpoint_);
 
   const CpuBudget cpus = read_cpu_budget();
   const int n_threads = options.n_threads > 0 ? options.n_threads : cpus.n_threads;
@@ -161,11 +177,11 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path,
   kv.chunk = options.chunk > 0 ? options.chunk : kDefaultChunk;
   engine->plan_ = std::make_shared<const KvPlan>(make_kv_plan(*engine->model_, kv));
   TRY(engine->choose_context());
-  engine->decoder_ = std::make_unique<Decoder>(
-      engine->model_, *engine->ops_,
-      DecoderOptions{.max_rows = kv.chunk,
-                     .bf16_embedding_scale = options.bf16_embedding_scale,
-                     .open_future_window = options.open_future_window});
+  engine->decoder_ =
+      std::make_unique<Decoder>(engine->model_, *engine->ops_,
+                                DecoderOptions{.max_rows = kv.chunk,
+                                               .bf16_embedding_scale = options.bf16_embedding_scale,
+                                               .open_future_window = options.open_future_window});
   engine->load_ms_ = watch.ms();
   return engine;
 }
@@ -200,10 +216,11 @@ Status Engine::choose_context() {
   if (needed(model_max) <= budget.size_bytes) return {};
   const std::int64_t smallest = std::min(kSmallestContext, model_max);
   if (needed(smallest) > budget.size_bytes) {
-    return resource_exhausted("{}: needs {} for a context of {} tokens (weights {}), the memory "
-                              "budget is {} ({})",
-                              checkpoint_->path(), format_size(needed(smallest)), smallest,
-                              format_size(weights), format_size(budget.size_bytes), budget.reason);
+    return resource_exhausted(
+        "{}: needs {} for a context of {} tokens (weights {}), the memory "
+        "budget is {} ({})",
+        checkpoint_->path(), format_size(needed(smallest)), smallest, format_size(weights),
+        format_size(budget.size_bytes), budget.reason);
   }
   std::int64_t fits = smallest, too_large = model_max;
   while (too_large - fits > kKeyBlock) {
@@ -212,8 +229,7 @@ Status Engine::choose_context() {
   }
   context_ = std::max(smallest, fits / kKeyBlock * kKeyBlock);
   notes_.push_back(fmt::format("context {} tokens instead of the model's {}: memory budget {} ({})",
-                               context_, model_max, format_size(budget.size_bytes),
-                               budget.reason));
+                               context_, model_max, format_size(budget.size_bytes), budget.reason));
   return {};
 }
 
@@ -266,8 +282,8 @@ Result<LogitsReport> Engine::logits(const LogitsRequest& request) {
     for (std::int64_t i = 0; i < hidden.n_rows; ++i) {
       const std::int32_t position = wanted[static_cast<std::size_t>(first_wanted + i)];
       decoder_->logits(hidden.rows(i, 1), {row.data(), 1, V, V});
-      const auto asked = std::lower_bound(request.positions.begin(), request.positions.end(),
-                                          position);
+      const auto asked =
+          std::lower_bound(request.positions.begin(), request.positions.end(), position);
       if (asked != request.positions.end() && *asked == position) {
         std::memcpy(report.logits.data() + (asked - request.positions.begin()) * V, row.data(),
                     row.size() * sizeof(float));
@@ -352,12 +368,12 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
                           .embeds = nullptr,
                           .embed_rows = {},
                           .blocks = {}};
-    const auto status = engine_.feed(
-        {&input, 1}, {.chunk = engine_.chunk(), .tap = nullptr, .progress = progress},
-        [&](int, std::int64_t, MatView hidden) -> Status {
-          engine_.decoder_->logits(hidden, {logits_.data(), 1, V, V});
-          return {};
-        });
+    const auto status =
+        engine_.feed({&input, 1}, {.chunk = engine_.chunk(), .tap = nullptr, .progress = progress},
+                     [&](int, std::int64_t, MatView hidden) -> Status {
+                       engine_.decoder_->logits(hidden, {logits_.data(), 1, V, V});
+                       return {};
+                     });
     // Whatever was fed lies in the cache, also when a later step failed or was stopped.
     const auto n_fed = static_cast<std::size_t>(cache_.length()) - ids_.size();
     ids_.insert(ids_.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(n_fed));
@@ -381,9 +397,8 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
   const Stopwatch decode;
   result.finish = Finish::Length;
   while (static_cast<std::int64_t>(result.ids.size()) < max_tokens) {
-    SampledToken token = TRY(sampler.sample(logits_, history,
-                                            static_cast<std::int64_t>(history.size()),
-                                            request.mask));
+    SampledToken token = TRY(
+        sampler.sample(logits_, history, static_cast<std::int64_t>(history.size()), request.mask));
     if (result.ids.empty()) result.timings.first_token_ms = prefill.ms();
     const bool stops = std::find(request.stop_ids.begin(), request.stop_ids.end(), token.id) !=
                        request.stop_ids.end();

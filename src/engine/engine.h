@@ -32,12 +32,12 @@ struct EngineOptions {
   std::uint64_t memory_bytes = 0;  // 0: the memory budget
   std::optional<KvType> kv_ring;   // default bf16; f32 with `exact`
   std::optional<KvType> kv_global;
-  bool fold_kv = true;             // the folded K=V form where the body has it
-  int chunk = 0;                   // rows of a prefill step; 0: the engine's choice
-  bool exact = false;              // f32 activations on dequantised weights
+  bool fold_kv = true;  // the folded K=V form where the body has it
+  int chunk = 0;        // rows of a prefill step; 0: the engine's choice
+  bool exact = false;   // f32 activations on dequantised weights
   bool bf16_embedding_scale = false;
   bool open_future_window = false;
-  std::string force_isa;           // FOURFOLD_FORCE_ISA
+  std::string force_isa;  // FOURFOLD_FORCE_ISA
 };
 
 struct Timings {
@@ -74,13 +74,13 @@ enum class Finish { Stop, Length, Cancelled };
 std::string_view name(Finish finish);  // "stop", "length", "cancelled"
 
 struct GenerateResult {
-  std::vector<TokenId> ids;                // generated, stop token excluded
-  std::vector<SampledToken> tokens;        // the same with log-probabilities
+  std::vector<TokenId> ids;          // generated, stop token excluded
+  std::vector<SampledToken> tokens;  // the same with log-probabilities
   std::string text;
   Finish finish = Finish::Stop;
-  TokenId stop_id = kNoToken;              // the stop token that ended it, if one did
+  TokenId stop_id = kNoToken;  // the stop token that ended it, if one did
   std::int64_t prompt_tokens = 0;
-  std::int64_t cached_tokens = 0;          // of the prompt, taken from the session
+  std::int64_t cached_tokens = 0;  // of the prompt, taken from the session
   Timings timings;
 };
 
@@ -112,26 +112,25 @@ class Session {
 // Logits and inner values for comparison with references (`fourfold debug logits`).
 struct LogitsRequest {
   std::vector<TokenId> ids;
-  std::vector<float> embeds;              // [embed_rows.size(), D] layer 0 input of these rows
-  std::vector<std::int32_t> embed_rows;   // ascending
-  std::vector<std::int32_t> blocks;       // [T] visual block ids, or empty
-  std::vector<std::int32_t> positions;    // rows whose logits are wanted, ascending
-  bool nll = false;                       // of each next token
-  int n_greedy = 0;                       // further ids by argmax
-  std::vector<TokenId> excluded;          // never chosen by `n_greedy`
-  const Tap* tap = nullptr;               // all rows count as wanted
+  std::vector<float> embeds;             // [embed_rows.size(), D] layer 0 input of these rows
+  std::vector<std::int32_t> embed_rows;  // ascending
+  std::vector<std::int32_t> blocks;      // [T] visual block ids, or empty
+  std::vector<std::int32_t> positions;   // rows whose logits are wanted, ascending
+  bool nll = false;                      // of each next token
+  int n_greedy = 0;                      // further ids by argmax
+  std::vector<TokenId> excluded;         // never chosen by `n_greedy`
+  const Tap* tap = nullptr;              // all rows count as wanted
 };
 
 struct LogitsReport {
-  std::vector<float> logits;   // [positions, V] after the soft cap, before suppression
+  std::vector<float> logits;  // [positions, V] after the soft cap, before suppression
   std::vector<TokenId> greedy;
-  std::vector<float> nll;      // [T − 1] nats
+  std::vector<float> nll;  // [T − 1] nats
 };
 
 class Engine {
  public:
-  static Result<std::unique_ptr<Engine>> open(const std::string& model_path,
-                                              EngineOptions options);
+  static Result<std::unique_ptr<Engine>> open(const std::string& model_path, EngineOptions options);
   ~Engine();
 
   const ModelConfig& config() const { return config_; }

@@ -88,8 +88,7 @@ TEST(Session, EndsWhenTheReaderSaysSo) {
 
 TEST(Session, RefusesAPromptBeyondTheContextWithBothNumbers) {
   const auto engine = open_e2b({.context = 64});
-  const auto result =
-      engine->new_session()->generate(greedy(std::vector<TokenId>(64, 100), 5), {});
+  const auto result = engine->new_session()->generate(greedy(std::vector<TokenId>(64, 100), 5), {});
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, Code::ResourceExhausted);
   EXPECT_NE(result.error().message.find("64 tokens"), std::string::npos);

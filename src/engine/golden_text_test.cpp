@@ -13,8 +13,8 @@
 namespace fourfold {
 namespace {
 
-constexpr float kTolerance = 2e-3f;        // case.json "compare", f32
-constexpr float kTieMargin = 1e-3f;        // below it argmax is a matter of rounding
+constexpr float kTolerance = 2e-3f;  // case.json "compare", f32
+constexpr float kTieMargin = 1e-3f;  // below it argmax is a matter of rounding
 const char* const kPrompts[] = {"p0", "p1", "p2"};
 
 struct GoldenFile {
@@ -90,7 +90,8 @@ double mean_divergence(const std::vector<float>& reference, const std::vector<fl
 
 class Golden : public testing::TestWithParam<GoldenFile> {
  protected:
-  GoldenArrays arrays{golden_path(std::string("text/") + GetParam().body + "/expected.safetensors")};
+  GoldenArrays arrays{
+      golden_path(std::string("text/") + GetParam().body + "/expected.safetensors")};
   std::string group = GetParam().group;
 
   std::vector<std::int32_t> ids(const std::string& prompt) const {
@@ -98,7 +99,7 @@ class Golden : public testing::TestWithParam<GoldenFile> {
   }
 };
 
-class GoldenBody : public Golden {};       // every file
+class GoldenBody : public Golden {};        // every file
 class GoldenSoftTokens : public Golden {};  // wrapped bodies
 class GoldenTaps : public Golden {};
 
@@ -225,8 +226,8 @@ TEST_P(GoldenBody, SkipsSharedLayersWithoutChangingTheLastLogits) {
   const auto full = engine->logits(all);
   const auto only = engine->logits(last);
   ASSERT_TRUE(full.ok() && only.ok());
-  EXPECT_TRUE(same_bits(only->logits, {full->logits.end() - static_cast<std::ptrdiff_t>(V),
-                                       full->logits.end()}));
+  EXPECT_TRUE(same_bits(only->logits,
+                        {full->logits.end() - static_cast<std::ptrdiff_t>(V), full->logits.end()}));
 }
 
 TEST_P(GoldenBody, ContinuesForksAndRewoundSequencesWithTheSameBits) {
@@ -297,10 +298,9 @@ TEST_P(GoldenBody, StaysCloseWithIntegerActivationsAndShortCaches) {
 TEST_P(GoldenSoftTokens, SeesPicturesAndSoundsAsTheReferenceDoes) {
   for (const int chunk : {512, 7, 1}) {
     for (const bool open_future : {false, true}) {
-      const auto engine = open(GetParam(), {.n_threads = 2,
-                                            .chunk = chunk,
-                                            .exact = true,
-                                            .open_future_window = open_future});
+      const auto engine =
+          open(GetParam(),
+               {.n_threads = 2, .chunk = chunk, .exact = true, .open_future_window = open_future});
       ASSERT_TRUE(engine);
       const TextConfig& config = engine->config().text;
       for (const std::string prompt : {"soft0", "soft1"}) {
@@ -357,20 +357,30 @@ TEST_P(GoldenTaps, HasTheReferenceValuesInside) {
 }
 
 constexpr GoldenFile kBodies[] = {
-    {"e2b", "", ""},        {"e2b", "model.gguf", ""},       {"e4b", "", ""},
-    {"e4b", "model.gguf", ""}, {"12b", "", ""},             {"12b", "model.gguf", ""},
-    {"26b", "", ""},        {"26b", "model.gguf", ""},       {"31b", "", ""},
-    {"31b", "model.gguf", ""}, {"text-only", "", ""},       {"text-only", "model.gguf", ""},
-    {"gemma3", "", ""},     {"gemma3", "model.gguf", ""},
+    {"e2b", "", ""},
+    {"e2b", "model.gguf", ""},
+    {"e4b", "", ""},
+    {"e4b", "model.gguf", ""},
+    {"12b", "", ""},
+    {"12b", "model.gguf", ""},
+    {"26b", "", ""},
+    {"26b", "model.gguf", ""},
+    {"31b", "", ""},
+    {"31b", "model.gguf", ""},
+    {"text-only", "", ""},
+    {"text-only", "model.gguf", ""},
+    {"gemma3", "", ""},
+    {"gemma3", "model.gguf", ""},
     {"e4b-quant", "model-q4_0.gguf", "q4_0."},
     {"e4b-quant", "model-kmix.gguf", "kmix."},
     {"e4b-quant", "model-legacy.gguf", "legacy."},
 };
 
 std::string case_name(const testing::TestParamInfo<GoldenFile>& info) {
-  std::string text = std::string(info.param.body) + "_" +
-                     (*info.param.file ? info.param.file : "safetensors");
-  std::replace_if(text.begin(), text.end(), [](char c) { return !std::isalnum(c); }, '_');
+  std::string text =
+      std::string(info.param.body) + "_" + (*info.param.file ? info.param.file : "safetensors");
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return !std::isalnum(c); }, '_');
   return text;
 }
 
