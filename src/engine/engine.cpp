@@ -179,8 +179,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
   TRY(engine->choose_context());
   engine->decoder_ =
       std::make_unique<Decoder>(engine->model_, *engine->ops_,
-                                DecoderOptions{.max_rows = kv.chunk,
-                                               .bf16_embedding_scale = options.bf16_embedding_scale,
+                                DecoderOptions{.bf16_embedding_scale = options.bf16_embedding_scale,
                                                .open_future_window = options.open_future_window});
   engine->load_ms_ = watch.ms();
   return engine;

@@ -36,7 +36,7 @@ inline std::uint16_t float_to_half(float value) {
     return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
   }
   if (magnitude >= 0x47800000u) return sign | 0x7c00u;  // 65536 and above
-  if (magnitude < 0x38800000u) {  // below 2^-14: a multiple of 2^-24
+  if (magnitude < 0x38800000u) {                        // below 2^-14: a multiple of 2^-24
     const float rounded = __builtin_bit_cast(float, magnitude) + 0.5f;
     return static_cast<std::uint16_t>(sign |
                                       (__builtin_bit_cast(std::uint32_t, rounded) - 0x3f000000u));

@@ -126,12 +126,13 @@ struct Quantized {
 
   Quantized(const Kernels& kernels, const std::vector<float>& x, bool fine)
       : q(x.size()), q_fine(fine ? x.size() : 0), scales(x.size() / 32), sums(x.size() / 16) {
-    kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(),
-                     fine ? q_fine.data() : nullptr, scales.data(), sums.data());
+    kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(), fine ? q_fine.data() : nullptr,
+                     scales.data(), sums.data());
   }
   QuantView view(int k) const {
-    return {q.data(), q_fine.empty() ? nullptr : q_fine.data(), scales.data(), sums.data(), k,
-            k / 32, k / 16};
+    return {
+        q.data(), q_fine.empty() ? nullptr : q_fine.data(), scales.data(), sums.data(), k, k / 32,
+        k / 16};
   }
 };
 
@@ -179,6 +180,13 @@ TEST_P(Tables, MultiplyMatricesInF32) {
         table.matmul_f32(w.data(), k, n_rows, x.data(), k, n_tokens, k, out.data(), n_rows);
         ref.matmul_f32(w.data(), k, n_rows, x.data(), k, n_tokens, k, expected.data(), n_rows);
         expect_same_bits(out, expected);
+
+        std::vector<std::uint16_t> short_w(w.size());
+        ref.bf16_from_f32(w.data(), n_rows * k, short_w.data());
+        table.matmul_bf16(short_w.data(), k, n_rows, x.data(), k, n_tokens, k, out.data(), n_rows);
+        ref.matmul_bf16(short_w.data(), k, n_rows, x.data(), k, n_tokens, k, expected.data(),
+                        n_rows);
+        expect_same_bits(out, expected);
       }
     }
   }
@@ -192,15 +200,19 @@ struct PanelCase {
 
 TEST_P(Tables, MultiplyPanelsOfIntegers) {
   std::mt19937 random(14);
-  for (const auto& [k, group, offsets] :
-       {PanelCase{32, 32, false}, PanelCase{64, 16, false}, PanelCase{256, 32, true},
-        PanelCase{512, 16, true}}) {
+  for (const auto& [k, group, offsets] : {PanelCase{32, 32, false}, PanelCase{64, 16, false},
+                                          PanelCase{256, 32, true}, PanelCase{512, 16, true}}) {
     std::vector<std::int8_t> rows(static_cast<std::size_t>(kPanelRows * k));
     for (auto& q : rows) q = static_cast<std::int8_t>(random() % 256 - 128);
     const auto w_scales = random_floats(k / group * kPanelRows, 15, 0.1f);
     const auto w_offsets = random_floats(k / group * kPanelRows, 16, 0.1f);
-    for (const auto& [n_tokens, fine] : {std::pair{1, false}, {3, true}, {4, false}, {8, true},
-                                         {13, false}, {13, true}, {1, true}}) {
+    for (const auto& [n_tokens, fine] : {std::pair{1, false},
+                                         {3, true},
+                                         {4, false},
+                                         {8, true},
+                                         {13, false},
+                                         {13, true},
+                                         {1, true}}) {
       const Quantized x(ref, random_floats(n_tokens * k, 17), fine);
       const QuantView view = x.view(k);
       const int n = n_tokens;

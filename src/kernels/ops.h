@@ -77,7 +77,22 @@ class Ops {
   }
 
  private:
-  struct Scratch;  // of one worker
+  struct Scratch;    // of one worker
+  struct Attention;  // one call of attend
+
+  // Query rows of one sequence that follow each other, times one KV head.
+  struct AttentionTile {
+    int first_row = 0;
+    int n_rows = 0;
+    int kv_head = 0;
+    std::int64_t first_span = 0;
+    std::int64_t last_span = 0;  // one past
+  };
+  struct SpanTask {
+    std::size_t tile = 0;
+    std::int64_t span = 0;
+    std::int64_t offset = 0;  // of its state in partials_
+  };
 
   // The rows as integers, from their first k on.
   QuantView quantized(Activations& x, bool fine);
@@ -86,11 +101,17 @@ class Ops {
   void panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, Scratch& scratch,
                   MatView out);
 
+  void list_tiles(std::span<const AttentionRow> rows, int group);
+  void attend_tiles(const Attention& attention);
+  void attend_spans_apart(const Attention& attention);
+
   const Kernels& kernels_;
   ThreadPool& pool_;
   bool exact_;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // one a worker
-  std::vector<float> partials_;                    // attention spans computed apart
+  std::vector<AttentionTile> tiles_;
+  std::vector<SpanTask> span_tasks_;
+  std::vector<float> partials_;  // attention spans computed apart
 };
 
 }  // namespace fourfold

@@ -47,10 +47,20 @@ std::vector<std::byte> random_blocks(DType type, std::int64_t n_values, std::uin
   };
   switch (type) {
     case DType::Q6_K: calm(208); break;
-    case DType::Q4_K: case DType::Q5_K: calm(0); calm(2); break;
-    case DType::Q2_K: calm(80); calm(82); break;
+    case DType::Q4_K:
+    case DType::Q5_K:
+      calm(0);
+      calm(2);
+      break;
+    case DType::Q2_K:
+      calm(80);
+      calm(82);
+      break;
     case DType::Q3_K: calm(108); break;
-    default: calm(0); calm(2); break;
+    default:
+      calm(0);
+      calm(2);
+      break;
   }
   return bytes;
 }
@@ -191,7 +201,7 @@ TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
       v[h].insert(v[h].end(), vt.begin() + h * kChannels, vt.begin() + (h + 1) * kChannels);
     }
   }
-  const std::vector<AttentionRow> rows = {{&kv, 0, 1},       {&kv, 0, 64},     {&kv, 10, 700},
+  const std::vector<AttentionRow> rows = {{&kv, 0, 1},      {&kv, 0, 64},      {&kv, 10, 700},
                                           {&kv, 600, 1400}, {&kv, 1023, 1024}, {&kv, 0, 1400}};
   const auto n_rows = static_cast<std::int64_t>(rows.size());
   auto q = random_floats(n_rows * kHeads * kChannels, 99);
@@ -205,16 +215,16 @@ TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
                  view(out, n_rows, kHeads * kChannels));
       for (std::size_t r = 0; r < rows.size(); ++r) {
         for (int h = 0; h < kHeads; ++h) {
-          const auto at = static_cast<std::ptrdiff_t>((r * kHeads + static_cast<std::size_t>(h)) *
-                                                      kChannels);
+          const auto at =
+              static_cast<std::ptrdiff_t>((r * kHeads + static_cast<std::size_t>(h)) * kChannels);
           const std::vector<float> qh(q.begin() + at, q.begin() + at + kChannels);
           const int kv_head = h / (kHeads / kKvHeads);
           const auto expected =
-              attend_f64(qh, k[kv_head], v[kv_head], kChannels,
-                         static_cast<int>(rows[r].first_key), static_cast<int>(rows[r].last_key));
+              attend_f64(qh, k[kv_head], v[kv_head], kChannels, static_cast<int>(rows[r].first_key),
+                         static_cast<int>(rows[r].last_key));
           for (int c = 0; c < kChannels; ++c) {
-            ASSERT_NEAR(out[static_cast<std::size_t>(at + c)], expected[static_cast<std::size_t>(c)],
-                        2e-5)
+            ASSERT_NEAR(out[static_cast<std::size_t>(at + c)],
+                        expected[static_cast<std::size_t>(c)], 2e-5)
                 << "row " << r << " head " << h;
           }
         }

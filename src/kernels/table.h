@@ -54,11 +54,11 @@ inline constexpr int kFineMax = 127 * kFineSteps + 63;
 
 // Quantised activations, from the panel's first k on.
 struct QuantView {
-  const std::int8_t* q;        // [T, k]
-  const std::int8_t* q_fine;   // [T, k], or null: the plain form
-  const float* scales;         // [T, k / 32]
-  const std::int32_t* sums;    // [T, k / 16]
-  std::int64_t q_stride;       // in elements, from token to token
+  const std::int8_t* q;       // [T, k]
+  const std::int8_t* q_fine;  // [T, k], or null: the plain form
+  const float* scales;        // [T, k / 32]
+  const std::int32_t* sums;   // [T, k / 16]
+  std::int64_t q_stride;      // in elements, from token to token
   std::int64_t scale_stride;
   std::int64_t sum_stride;
 };
@@ -83,9 +83,9 @@ struct Kernels {
   float (*dot)(const float* a, const float* b, int n);
   // out = x · (mean(x²) + eps)^(−1/2) ⊙ weight; weight may be null. out may be x.
   void (*rms_norm)(const float* x, const float* weight, int n, float eps, float* out);
-  void (*add)(float* x, const float* y, int n);             // x += y
+  void (*add)(float* x, const float* y, int n);                  // x += y
   void (*add_scaled)(float* x, const float* y, float s, int n);  // x = fma(s, y, x)
-  void (*scale)(float* x, float s, int n);                  // x *= s
+  void (*scale)(float* x, float s, int n);                       // x *= s
   void (*multiply)(const float* a, const float* b, int n, float* out);
   // out = gelu(gate) ⊙ up with the tanh form of GELU (text-model.md 3.8).
   void (*gelu_multiply)(const float* gate, const float* up, int n, float* out);
@@ -107,6 +107,11 @@ struct Kernels {
   void (*matmul_f32)(const float* w, std::int64_t w_stride, int n_rows, const float* x,
                      std::int64_t x_stride, int n_tokens, int k, float* out,
                      std::int64_t out_stride);
+
+  // The same with bf16 weights; strides in elements.
+  void (*matmul_bf16)(const std::uint16_t* w, std::int64_t w_stride, int n_rows, const float* x,
+                      std::int64_t x_stride, int n_tokens, int k, float* out,
+                      std::int64_t out_stride);
 
   // n values, multiple of 32: scale = max|x| / N, integer = nearest even of x · (N / max|x|), with
   // N = 127, or kFineMax when q_fine is given.

@@ -87,8 +87,8 @@ inline void panel_tile(const PanelView& w, const QuantView& x, int first_row, fl
       }
       const __m256 x_scale =
           _mm256_set1_ps(x.scales[t * x.scale_stride + g * w.group / kActivationBlock]);
-      sum[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t]), _mm256_mul_ps(w_scale, x_scale),
-                               sum[t]);
+      sum[t] =
+          _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t]), _mm256_mul_ps(w_scale, x_scale), sum[t]);
       if (w.offsets) {
         const std::int32_t* sums = x.sums + t * x.sum_stride + g * n_sums;
         const std::int32_t x_sum = n_sums == 2 ? sums[0] + sums[1] : sums[0];

@@ -109,8 +109,7 @@ inline Lanes load_int8(const std::int8_t* p) {
 }
 // Rounds to nearest even; |a| <= 127.
 inline void store_int8(std::int8_t* p, Lanes a) {
-  const __m256i pairs =
-      _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high));
+  const __m256i pairs = _mm256_packs_epi32(_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high));
   const __m256i ordered = _mm256_permute4x64_epi64(pairs, 0b11'01'10'00);
   const __m128i bytes =
       _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));

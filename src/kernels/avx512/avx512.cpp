@@ -92,7 +92,8 @@ inline void prefetch_next(const std::uint8_t* rows, std::int64_t stride, int n_b
 
 inline void put(std::uint8_t* q, __m512i x) { _mm512_storeu_si512(q, x); }
 
-// Block layouts: formats.md 2.2. The weights stay unsigned; `zero` of the table says what was added.
+// Block layouts: formats.md 2.2. The weights stay unsigned; `zero` of the table says what was
+// added.
 
 void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
   for (int b = 0; b < k / 32; ++b, rows += 18, out.q += 512) {
@@ -168,8 +169,7 @@ inline void put_group_scales(const std::uint8_t* rows, std::int64_t stride, floa
   __m512i head[4];
   load_quads(rows, stride, head);
   const auto bits = [](__m512i x, int shift, int mask) {
-    return _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)),
-                            _mm512_set1_epi32(mask));
+    return _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)), _mm512_set1_epi32(mask));
   };
   constexpr int kSix = 0x3f3f3f3f, kFour = 0x0f0f0f0f, kTwo = 0x03030303;
   const auto upper = [&](__m512i low4, __m512i word) {
@@ -297,8 +297,8 @@ inline void panel_tile(const PanelView& w, const QuantView& x, float* acc) {
       }
       const __m512 x_scale =
           _mm512_set1_ps(x.scales[t * x.scale_stride + g * kGroup / kActivationBlock]);
-      sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t]), _mm512_mul_ps(w_scale, x_scale),
-                               sum[t]);
+      sum[t] =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t]), _mm512_mul_ps(w_scale, x_scale), sum[t]);
       if constexpr (kOffsets) {
         const __m512 offset = _mm512_loadu_ps(w.offsets + g * kPanelRows);
         sum[t] = _mm512_fmadd_ps(_mm512_set1_ps(static_cast<float>(x_sums[t])),

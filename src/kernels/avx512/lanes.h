@@ -19,9 +19,7 @@ inline Lanes load_first(const float* p, int n) {
   return {_mm512_maskz_loadu_ps(first_lanes(n), p)};
 }
 inline void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
-inline void store_first(float* p, int n, Lanes a) {
-  _mm512_mask_storeu_ps(p, first_lanes(n), a.v);
-}
+inline void store_first(float* p, int n, Lanes a) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 inline Lanes zero_lanes() { return {_mm512_setzero_ps()}; }
 inline Lanes broadcast(float x) { return {_mm512_set1_ps(x)}; }
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
@@ -77,8 +75,7 @@ inline Lanes load_int8(const std::int8_t* p) {
 }
 // Rounds to nearest even; |a| <= 127.
 inline void store_int8(std::int8_t* p, Lanes a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
 
 // Registers that a tile of matmul_f32 may hold.

@@ -150,8 +150,8 @@ void q8_0_from_f32(const float* x, int n, std::uint8_t* out) {
     const float inverse = m > 0.0f ? 127.0f / m : 0.0f;
     store_u16(out, float_to_half(m / 127.0f));
     for (int i = 0; i < 32; ++i) {
-      out[2 + i] = static_cast<std::uint8_t>(
-          static_cast<std::int8_t>(round_even(x[32 * b + i] * inverse)));
+      out[2 + i] =
+          static_cast<std::uint8_t>(static_cast<std::int8_t>(round_even(x[32 * b + i] * inverse)));
     }
   }
 }
@@ -161,6 +161,21 @@ void matmul_f32(const float* w, std::int64_t w_stride, int n_rows, const float* 
   for (int t = 0; t < n_tokens; ++t) {
     for (int r = 0; r < n_rows; ++r) {
       out[t * out_stride + r] = dot(w + r * w_stride, x + t * x_stride, k);
+    }
+  }
+}
+
+void matmul_bf16(const std::uint16_t* w, std::int64_t w_stride, int n_rows, const float* x,
+                 std::int64_t x_stride, int n_tokens, int k, float* out, std::int64_t out_stride) {
+  for (int t = 0; t < n_tokens; ++t) {
+    for (int r = 0; r < n_rows; ++r) {
+      float lanes[kLanes] = {};
+      for (int i = 0; i < k; ++i) {
+        const float weight =
+            __builtin_bit_cast(float, static_cast<std::uint32_t>(w[r * w_stride + i]) << 16);
+        lanes[i % kLanes] = __builtin_fmaf(weight, x[t * x_stride + i], lanes[i % kLanes]);
+      }
+      out[t * out_stride + r] = add_lanes(lanes);
     }
   }
 }
@@ -262,6 +277,7 @@ const Kernels kScalarKernels = {
     .f32_from_q8_0 = f32_from_q8_0,
     .q8_0_from_f32 = q8_0_from_f32,
     .matmul_f32 = matmul_f32,
+    .matmul_bf16 = matmul_bf16,
     .quantize = quantize,
     .pack_panel = pack_panel,
     .panel_zero = 0,

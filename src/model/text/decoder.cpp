@@ -21,29 +21,32 @@ struct Decoder::Row {
 
 struct Decoder::Scratch {
   std::vector<Row> rows;
-  std::vector<float> x;           // [T, D] the residual stream
-  std::vector<float> input;       // [T, D] layer 0 input of rows that run past the owning layers
-  std::vector<float> normed;      // [T, D]
-  std::vector<float> attn;        // [T, D]
-  std::vector<float> mlp;         // [T, D]
-  std::vector<float> q, heads;    // [T, H·C]
-  std::vector<float> k, v;        // [T, K·C]
-  std::vector<float> gate, up;    // [T, F]
-  std::vector<float> per_layer;   // [T, layers·P]
-  std::vector<float> projected;   // [T, layers·P]
+  std::vector<float> x;          // [T, D] the residual stream
+  std::vector<float> input;      // [T, D] layer 0 input of rows that run past the owning layers
+  std::vector<float> normed;     // [T, D]
+  std::vector<float> attn;       // [T, D]
+  std::vector<float> mlp;        // [T, D]
+  std::vector<float> q, heads;   // [T, H·C]
+  std::vector<float> k, v;       // [T, K·C]
+  std::vector<float> gate, up;   // [T, F]
+  std::vector<float> per_layer;  // [T, layers·P]
+  std::vector<float> projected;  // [T, layers·P]
   std::vector<float> per_layer_gate;  // [T, P]
   std::vector<float> cos[2], sin[2];  // [T, pairs] of global and sliding layers
   std::vector<std::byte> table_row;
+  std::vector<float> table_values;
+  std::vector<std::int64_t> kept;  // rows that run on
   std::vector<AttentionRow> attention_rows;
   Activations normed_q, heads_q, hidden_q, x_q, gate_q, expert_q, expert_hidden_q;
 
   // Experts.
-  std::vector<float> router, dense;   // [T, E], [T, D]
-  std::vector<float> expert_in;       // [T, D]
-  std::vector<float> gathered, expert_out;  // [T, D]
-  std::vector<float> expert_gate, expert_up;  // [T, F]
-  std::vector<std::int32_t> chosen;   // [T, used]
-  std::vector<float> chosen_weight;   // [T, used]
+  std::vector<float> router, dense;                         // [T, E], [T, D]
+  std::vector<float> expert_in;                             // [T, D]
+  std::vector<float> gathered, expert_out;                  // [T, D]
+  std::vector<float> expert_gate, expert_up;                // [T, F]
+  std::vector<std::pair<std::int64_t, float>> expert_rows;  // row, weight
+  std::vector<std::int32_t> chosen;                         // [T, used]
+  std::vector<float> chosen_weight;                         // [T, used]
 
   // Layers whose per-layer inputs are at hand, and the row in `per_layer` of each running row.
   int per_layer_first = 0;
@@ -187,7 +190,8 @@ Status Decoder::read_per_layer_rows(int first_layer, int last_layer, MatView out
   }
   const auto n_bytes = static_cast<std::size_t>(size_bytes(table.dtype, n));
   s_->table_row.resize(n_bytes);
-  std::vector<float> row(static_cast<std::size_t>(n));
+  s_->table_values.resize(static_cast<std::size_t>(n));
+  float* row = s_->table_values.data();
   const float scale = std::sqrt(static_cast<float>(P));
   for (std::int64_t r = 0; r < out.n_rows; ++r) {
     const auto id = static_cast<std::uint64_t>(s_->rows[static_cast<std::size_t>(r)].id);
@@ -195,9 +199,8 @@ Status Decoder::read_per_layer_rows(int first_layer, int last_layer, MatView out
                         id * static_cast<std::uint64_t>(size_bytes(table.dtype, row_values)) +
                         static_cast<std::uint64_t>(size_bytes(table.dtype, first));
     TRY(table.file->read_at(offset, s_->table_row));
-    dequantize(table.dtype, s_->table_row.data(), n, row.data());
-    std::memcpy(out.row(r), row.data() + skip,
-                sizeof(float) * static_cast<std::size_t>(out.n_cols));
+    dequantize(table.dtype, s_->table_row.data(), n, row);
+    std::memcpy(out.row(r), row + skip, sizeof(float) * static_cast<std::size_t>(out.n_cols));
     ops_.kernels().scale(out.row(r), scale, static_cast<int>(out.n_cols));
   }
   return {};
@@ -238,7 +241,8 @@ Status Decoder::per_layer_inputs(MatView x, int first_layer, int last_layer) {
 // Drops the rows that nobody wants from everything that later layers read.
 void Decoder::keep_wanted_rows() {
   const auto n_rows = static_cast<std::int64_t>(s_->rows.size());
-  std::vector<std::int64_t> kept;
+  std::vector<std::int64_t>& kept = s_->kept;
+  kept.clear();
   for (std::int64_t r = 0; r < n_rows; ++r) {
     if (s_->rows[static_cast<std::size_t>(r)].wanted) kept.push_back(r);
   }
@@ -461,7 +465,8 @@ void Decoder::experts(int layer, MatView x) {
   ops_.rms_norm(x, w.pre_expert_norm, eps, in);
   std::fill_n(out.data, T * D, 0.0f);
   for (int e = 0; e < E; ++e) {
-    std::vector<std::pair<std::int64_t, float>> rows;  // row, weight
+    auto& rows = s_->expert_rows;
+    rows.clear();
     for (std::int64_t t = 0; t < T; ++t) {
       for (int i = 0; i < used; ++i) {
         if (s_->chosen[static_cast<std::size_t>(t * used + i)] == e) {

@@ -1,6 +1,6 @@
 // The forward pass of the text decoder over a batch of rows (text-model.md 3).
 //
-//   Decoder decoder(model, ops, {.max_rows = 512});
+//   Decoder decoder(model, ops, {});
 //   const MatView hidden = TRY(decoder.forward(segments));   // final-normed wanted rows
 //   decoder.logits(hidden, out);                             // [n_wanted, V], soft-capped
 #pragma once
@@ -38,7 +38,6 @@ struct BatchSegment {
 using Tap = std::function<void(std::string_view name, int layer, const MatView& value)>;
 
 struct DecoderOptions {
-  int max_rows = 512;                 // rows of one forward call
   bool bf16_embedding_scale = false;  // sqrt(D) rounded to bf16, as bf16 references have it
   bool open_future_window = false;    // picture blocks see beyond the window (text-model.md 3.6)
 };

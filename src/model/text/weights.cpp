@@ -76,9 +76,10 @@ class Binder {
       return nullptr;
     }
     if (!is_weight_type(tensor.dtype)) {
-      report_.misshaped.push_back(fmt::format("{}: type {} in file, a weight needs F32, F16, BF16 "
-                                              "or a quantised type",
-                                              tensor.name, name(tensor.dtype)));
+      report_.misshaped.push_back(
+          fmt::format("{}: type {} in file, a weight needs F32, F16, BF16 "
+                      "or a quantised type",
+                      tensor.name, name(tensor.dtype)));
       return nullptr;
     }
     return &tensor;
@@ -99,10 +100,8 @@ class Binder {
   }
 
   Matrix as_matrix(const TensorInfo& tensor, std::int64_t n_rows, std::int64_t n_cols) {
-    Matrix m{.dtype = tensor.dtype,
-             .data = tensor.bytes().data(),
-             .n_rows = n_rows,
-             .n_cols = n_cols};
+    Matrix m{
+        .dtype = tensor.dtype, .data = tensor.bytes().data(), .n_rows = n_rows, .n_cols = n_cols};
     if (const auto scales = side_scales(tensor, 1); !scales.empty()) m.scale = scales[0];
     return m;
   }
@@ -197,9 +196,10 @@ void follow_ffn_widths(Binder& b, TextConfig& config, WeightReport& report) {
         gate->shape[0] > (1 << 20)) {
       continue;
     }
-    report.notes.push_back(fmt::format("layer {}: FFN width {} taken from the tensors, the config "
-                                       "says {}",
-                                       i, gate->shape[0], layer.ffn_width));
+    report.notes.push_back(
+        fmt::format("layer {}: FFN width {} taken from the tensors, the config "
+                    "says {}",
+                    i, gate->shape[0], layer.ffn_width));
     layer.ffn_width = static_cast<int>(gate->shape[0]);
   }
 }
@@ -216,8 +216,8 @@ void bind_attention(Binder& b, const TextConfig& config, int i, LayerWeights& w)
                               {hf + "post_attention_layernorm.weight"}, D, add);
   w.q = b.matrix(gguf + "attn_q.weight", hf + "self_attn.q_proj.weight", config.n_heads * C, D);
   w.q_norm = b.vector(gguf + "attn_q_norm.weight", {hf + "self_attn.q_norm.weight"}, C, add);
-  w.o = b.matrix(gguf + "attn_output.weight", hf + "self_attn.o_proj.weight", D,
-                 config.n_heads * C);
+  w.o =
+      b.matrix(gguf + "attn_output.weight", hf + "self_attn.o_proj.weight", D, config.n_heads * C);
   if (layer.kv_source != i) {
     b.skip(gguf + "attn_k.weight", hf + "self_attn.k_proj.weight");
     b.skip(gguf + "attn_v.weight", hf + "self_attn.v_proj.weight");
@@ -293,12 +293,12 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
   auto scale_names = expert_names(hf, "per_expert_scale");
   scale_names.insert(scale_names.begin(), hf + "router.per_expert_scale");
   w.expert_scale = b.vector(gguf + "ffn_down_exps.scale", scale_names, E);
-  w.post_dense_norm = b.vector(gguf + "post_ffw_norm_1.weight",
-                               {hf + "post_feedforward_layernorm_1.weight"}, D);
+  w.post_dense_norm =
+      b.vector(gguf + "post_ffw_norm_1.weight", {hf + "post_feedforward_layernorm_1.weight"}, D);
   w.pre_expert_norm =
       b.vector(gguf + "pre_ffw_norm_2.weight", {hf + "pre_feedforward_layernorm_2.weight"}, D);
-  w.post_expert_norm = b.vector(gguf + "post_ffw_norm_2.weight",
-                                {hf + "post_feedforward_layernorm_2.weight"}, D);
+  w.post_expert_norm =
+      b.vector(gguf + "post_ffw_norm_2.weight", {hf + "post_feedforward_layernorm_2.weight"}, D);
   w.experts.resize(static_cast<std::size_t>(E));
 
   const auto gate_up_names = expert_names(hf, "gate_up_proj");
@@ -327,8 +327,7 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
     }
   } else {
     const auto* gate = b.require(gguf + "ffn_gate_exps.weight", gate_names, {E, F, D});
-    const auto* up =
-        b.require(gguf + "ffn_up_exps.weight", expert_names(hf, "up_proj"), {E, F, D});
+    const auto* up = b.require(gguf + "ffn_up_exps.weight", expert_names(hf, "up_proj"), {E, F, D});
     if (gate) {
       scaled(*gate, [&](ExpertWeights& expert, std::int64_t e, float scale) {
         expert.gate = slice(*gate, e, F, D);
@@ -354,8 +353,7 @@ void bind_per_layer(Binder& b, const TextConfig& config, int i, LayerWeights& w)
   const std::string hf = fmt::format("layers.{}.", i);
   const std::int64_t D = config.width;
   const std::int64_t P = config.per_layer_width;
-  w.per_layer_gate =
-      b.matrix(gguf + "inp_gate.weight", hf + "per_layer_input_gate.weight", P, D);
+  w.per_layer_gate = b.matrix(gguf + "inp_gate.weight", hf + "per_layer_input_gate.weight", P, D);
   w.per_layer_projection = b.matrix(gguf + "proj.weight", hf + "per_layer_projection.weight", D, P);
   w.post_per_layer_norm =
       b.vector(gguf + "post_norm.weight", {hf + "post_per_layer_input_norm.weight"}, D);

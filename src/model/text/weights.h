@@ -35,13 +35,13 @@ struct LayerWeights {
   Matrix gate, up, down;           // dense branch
 
   // Mixture of experts (26B-A4B).
-  Matrix router;                        // [E, D]
-  Vector router_scale = nullptr;        // [D]
-  Vector expert_scale = nullptr;        // [E], applied to the expert's output
-  Vector post_dense_norm = nullptr;     // [D]
-  Vector pre_expert_norm = nullptr;     // [D]
-  Vector post_expert_norm = nullptr;    // [D]
-  std::vector<ExpertWeights> experts;   // [E]
+  Matrix router;                       // [E, D]
+  Vector router_scale = nullptr;       // [D]
+  Vector expert_scale = nullptr;       // [E], applied to the expert's output
+  Vector post_dense_norm = nullptr;    // [D]
+  Vector pre_expert_norm = nullptr;    // [D]
+  Vector post_expert_norm = nullptr;   // [D]
+  std::vector<ExpertWeights> experts;  // [E]
 
   // Per-layer embeddings (E2B, E4B).
   Matrix per_layer_gate;                 // [P, D]

@@ -1,0 +1,245 @@
+// Attention over the K/V cache (text-model.md 3.5, 3.6).
+//
+// A tile is a few query rows of one sequence times the query heads of one KV head. It visits key
+// blocks of 64 that start at absolute positions, in ascending order; spans of 512 keys have a
+// softmax of their own and are merged in ascending order, always, so that with few tiles and long
+// contexts the spans of one tile can be computed by several threads without another result.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "kernels/ops.h"
+#include "kernels/ops_scratch.h"
+
+namespace fourfold {
+namespace {
+
+constexpr int kTileQueries = 32;
+constexpr std::int64_t kSpan = 512;
+constexpr std::int64_t kSpanBlocks = kSpan / kKeyBlock;
+
+// Running softmax of n queries: maxima, sums, Σ p·v [n, channels].
+struct Softmax {
+  float* max;
+  float* sum;
+  float* out;
+
+  static std::int64_t n_floats(int n, int channels) { return std::int64_t{n} * (channels + 2); }
+
+  // Starts at `memory`, which holds n_floats.
+  static Softmax at(float* memory, int n) { return {memory, memory + n, memory + 2 * n}; }
+
+  static Softmax empty(float* memory, int n, int channels) {
+    const Softmax state = at(memory, n);
+    std::fill_n(state.max, n, -std::numeric_limits<float>::infinity());
+    std::fill_n(state.sum, n, 0.0f);
+    std::fill_n(state.out, std::int64_t{n} * channels, 0.0f);
+    return state;
+  }
+};
+
+// total ⊕= part, per query.
+void merge(const Kernels& kernels, int n, int channels, const Softmax& part, const Softmax& total) {
+  for (int i = 0; i < n; ++i) {
+    if (part.sum[i] == 0.0f) continue;  // no key of this span is visible to the query
+    float* to = total.out + std::int64_t{i} * channels;
+    const float* from = part.out + std::int64_t{i} * channels;
+    const float new_max = std::max(total.max[i], part.max[i]);
+    float weights[2] = {total.max[i], part.max[i]};
+    kernels.exp_sum(weights, 2, new_max);
+    total.sum[i] = __builtin_fmaf(part.sum[i], weights[1], total.sum[i] * weights[0]);
+    total.max[i] = new_max;
+    kernels.scale(to, weights[0], channels);
+    kernels.add_scaled(to, from, weights[1], channels);
+  }
+}
+
+}  // namespace
+
+// One call of attend: what all tiles share.
+struct Ops::Attention {
+  const Kernels& kernels;
+  std::span<const AttentionRow> rows;
+  MatView q;
+  MatView out;
+  int channels;
+  int group;  // query heads of a KV head
+
+  int n_queries(const AttentionTile& tile) const { return tile.n_rows * group; }
+
+  // The columns of one KV head's query heads in a row of q or out.
+  float* head_group(const MatView& m, const AttentionTile& tile, int row) const {
+    return m.row(tile.first_row + row) + std::int64_t{tile.kv_head} * group * channels;
+  }
+
+  // The tile's query vectors, one behind the other.
+  void gather_queries(const AttentionTile& tile, Scratch& s) const {
+    const int n = n_queries(tile);
+    Scratch::grow(s.q, std::int64_t{n} * channels);
+    Scratch::grow(s.k, std::int64_t{kKeyBlock} * channels);
+    Scratch::grow(s.v, std::int64_t{kKeyBlock} * channels);
+    Scratch::grow(s.first, n);
+    Scratch::grow(s.last, n);
+    const std::int64_t width = std::int64_t{group} * channels;
+    for (int r = 0; r < tile.n_rows; ++r) {
+      std::memcpy(s.q.data() + r * width, head_group(q, tile, r),
+                  sizeof(float) * static_cast<std::size_t>(width));
+    }
+  }
+
+  // Which keys of block b each query sees; returns those that any query sees.
+  std::pair<int, int> visible_keys(const AttentionTile& tile, std::int64_t b, Scratch& s) const {
+    int first = kKeyBlock;
+    int last = 0;
+    for (int r = 0; r < tile.n_rows; ++r) {
+      const AttentionRow& row = rows[static_cast<std::size_t>(tile.first_row + r)];
+      const auto clip = [&](std::int64_t key) {
+        return static_cast<int>(std::clamp<std::int64_t>(key - b * kKeyBlock, 0, kKeyBlock));
+      };
+      const int row_first = clip(row.first_key);
+      const int row_last = clip(row.last_key);
+      std::fill_n(s.first.begin() + r * group, group, row_first);
+      std::fill_n(s.last.begin() + r * group, group, row_last);
+      if (row_first >= row_last) continue;
+      first = std::min(first, row_first);
+      last = std::max(last, row_last);
+    }
+    return {first, last};
+  }
+
+  void attend_span(const AttentionTile& tile, std::int64_t span, Scratch& s,
+                   const Softmax& state) const {
+    const KvView& kv = *rows[static_cast<std::size_t>(tile.first_row)].kv;
+    for (std::int64_t b = span * kSpanBlocks; b < (span + 1) * kSpanBlocks; ++b) {
+      const auto [first, last] = visible_keys(tile, b, s);
+      if (first >= last) continue;
+      load_kv(kernels, kv, tile.kv_head, b, first, last, s.k.data(), s.v.data());
+      kernels.attend_block({.q = s.q.data(),
+                            .k = s.k.data(),
+                            .v = s.v.data(),
+                            .n_queries = n_queries(tile),
+                            .channels = channels,
+                            .first = s.first.data(),
+                            .last = s.last.data(),
+                            .max = state.max,
+                            .sum = state.sum,
+                            .out = state.out});
+    }
+  }
+
+  void write(const AttentionTile& tile, const Softmax& total) const {
+    const std::int64_t width = std::int64_t{group} * channels;
+    for (int r = 0; r < tile.n_rows; ++r) {
+      float* to = head_group(out, tile, r);
+      std::memcpy(to, total.out + r * width, sizeof(float) * static_cast<std::size_t>(width));
+      for (int g = 0; g < group; ++g) {
+        kernels.scale(to + std::int64_t{g} * channels, 1.0f / total.sum[r * group + g], channels);
+      }
+    }
+  }
+};
+
+void Ops::list_tiles(std::span<const AttentionRow> rows, int group) {
+  const int tile_rows = std::max(1, kTileQueries / group);
+  const int n_rows = static_cast<int>(rows.size());
+  tiles_.clear();
+  for (int r = 0; r < n_rows;) {
+    const AttentionRow& head = rows[static_cast<std::size_t>(r)];
+    AttentionTile tile{.first_row = r};
+    std::int64_t first_key = head.first_key;
+    std::int64_t last_key = head.last_key;
+    while (r < n_rows && tile.n_rows < tile_rows &&
+           rows[static_cast<std::size_t>(r)].kv == head.kv) {
+      first_key = std::min(first_key, rows[static_cast<std::size_t>(r)].first_key);
+      last_key = std::max(last_key, rows[static_cast<std::size_t>(r)].last_key);
+      ++tile.n_rows;
+      ++r;
+    }
+    tile.first_span = first_key / kSpan;
+    tile.last_span = (last_key + kSpan - 1) / kSpan;
+    for (; tile.kv_head < head.kv->layout.n_heads; ++tile.kv_head) tiles_.push_back(tile);
+  }
+}
+
+void Ops::attend(std::span<const AttentionRow> rows, MatView q, int n_heads, MatView out) {
+  if (rows.empty()) return;
+  const KvLayout& layout = rows[0].kv->layout;
+  const Attention attention{.kernels = kernels_,
+                            .rows = rows,
+                            .q = q,
+                            .out = out,
+                            .channels = layout.channels,
+                            .group = n_heads / layout.n_heads};
+  list_tiles(rows, attention.group);
+  std::int64_t n_spans = 0;
+  for (const AttentionTile& tile : tiles_) n_spans += tile.last_span - tile.first_span;
+  const auto n_tiles = static_cast<std::int64_t>(tiles_.size());
+  if (n_tiles < 2 * pool_.n_threads() && n_spans > n_tiles) {
+    attend_spans_apart(attention);
+  } else {
+    attend_tiles(attention);
+  }
+}
+
+// A thread takes whole tiles.
+void Ops::attend_tiles(const Attention& attention) {
+  const auto n_tiles = static_cast<std::int64_t>(tiles_.size());
+  pool_.parallel_for(n_tiles, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
+      const int n = attention.n_queries(tile);
+      const int channels = attention.channels;
+      attention.gather_queries(tile, s);
+      Scratch::grow(s.part, Softmax::n_floats(n, channels));
+      Scratch::grow(s.total, Softmax::n_floats(n, channels));
+      const Softmax total = Softmax::empty(s.total.data(), n, channels);
+      for (std::int64_t span = tile.first_span; span < tile.last_span; ++span) {
+        const Softmax part = Softmax::empty(s.part.data(), n, channels);
+        attention.attend_span(tile, span, s, part);
+        merge(kernels_, n, channels, part, total);
+      }
+      attention.write(tile, total);
+    }
+  });
+}
+
+// Few tiles, long contexts: a thread takes spans; those of a tile are merged afterwards.
+void Ops::attend_spans_apart(const Attention& attention) {
+  const int channels = attention.channels;
+  span_tasks_.clear();
+  std::int64_t n_floats = 0;
+  for (std::size_t i = 0; i < tiles_.size(); ++i) {
+    const int n = attention.n_queries(tiles_[i]);
+    for (std::int64_t span = tiles_[i].first_span; span < tiles_[i].last_span; ++span) {
+      span_tasks_.push_back({i, span, n_floats});
+      n_floats += Softmax::n_floats(n, channels);
+    }
+  }
+  Scratch::grow(partials_, n_floats);
+  const auto n_tasks = static_cast<std::int64_t>(span_tasks_.size());
+  pool_.parallel_for(n_tasks, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const SpanTask& task = span_tasks_[static_cast<std::size_t>(i)];
+      const AttentionTile& tile = tiles_[task.tile];
+      attention.gather_queries(tile, s);
+      const Softmax part =
+          Softmax::empty(partials_.data() + task.offset, attention.n_queries(tile), channels);
+      attention.attend_span(tile, task.span, s, part);
+    }
+  });
+  Scratch& s = *scratch_[0];
+  for (const SpanTask& task : span_tasks_) {  // ascending within each tile
+    const AttentionTile& tile = tiles_[task.tile];
+    const int n = attention.n_queries(tile);
+    Scratch::grow(s.total, Softmax::n_floats(n, channels));
+    const bool is_first = task.span == tile.first_span;
+    const Softmax total =
+        is_first ? Softmax::empty(s.total.data(), n, channels) : Softmax::at(s.total.data(), n);
+    merge(kernels_, n, channels, Softmax::at(partials_.data() + task.offset, n), total);
+    if (task.span + 1 == tile.last_span) attention.write(tile, total);
+  }
+}
+
+}  // namespace fourfold
