@@ -46,6 +46,24 @@ need_build_packages() {
     "libutf8proc-dev: character width"
 }
 
+# True if this machine can build the Rust library of constrained answers.
+has_rust() {
+  local version
+  command -v cargo >/dev/null || return 1
+  version=$(rustc --version 2>/dev/null | cut -d ' ' -f 2) && [ -n "$version" ] || return 1
+  [ "$(printf '%s\n' "$oldest_rust" "$version" | sort -V | head -n 1)" = "$oldest_rust" ]
+}
+oldest_rust=1.87
+
+# Installs Rust. A machine that offers none (no apt, not Debian's security suite) goes on without.
+want_rust() {
+  if has_rust; then return; fi
+  say "installing rustc-web cargo-web (schemas, grammars, tool calls)"
+  if ! (apt_install rustc-web cargo-web) >/dev/null 2>&1 || ! has_rust; then
+    say "no Rust $oldest_rust here: building without schemas, grammars and constrained tool calls"
+  fi
+}
+
 # configure PRESET [-D…]
 configure() {
   local preset=$1 cache=$root/build/$1/CMakeCache.txt

@@ -4,7 +4,8 @@
 
 #include <unistd.h>
 
-#include "chat/simple_render.h"
+#include "base/utf8.h"
+#include "chat/output_json.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 
@@ -13,51 +14,111 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Writes to the two streams what they are for.
-class AnswerPrinter {
+// Writes the events of a chat to the streams that they are for.
+class EventPrinter {
  public:
-  AnswerPrinter(bool silent, Context& context) : silent_(silent), context_(context) {}
+  EventPrinter(StreamOptions options, Context& context)
+      : options_(options), context_(context), is_dim_(may_colour(STDERR_FILENO, context.color)) {
+    if (context.json) options_.silent = true;
+    if (context.quiet) options_.show_thoughts = false;
+  }
 
   // False: nobody reads.
-  bool print_text(const std::string& text) { return silent_ || context_.out().write(text); }
+  bool print(const ChatEvent& event) {
+    if (options_.events) return print_json(event);
+    if (options_.silent) return true;
+    switch (event.type) {
+      case ChatEvent::Type::Thought: print_thought(event.text); return true;
+      case ChatEvent::Type::Text:
+        end_thought();
+        has_text_ = true;
+        return context_.out().write(event.text);
+      case ChatEvent::Type::Call:
+        print_note(fmt::format("call {} {}", event.call.name, to_json_text(event.call.arguments)));
+        return true;
+      case ChatEvent::Type::Malformed:
+        print_note(fmt::format("not a call: {}", printable(event.text, 400)));
+        return true;
+      case ChatEvent::Type::Finish: return print_end(event.finish);
+      case ChatEvent::Type::CallStarted:
+      case ChatEvent::Type::CallArguments: return true;
+    }
+    return true;
+  }
+
+ private:
+  bool print_json(const ChatEvent& event) {
+    if (const auto json = event_json(event)) context_.print_json_value(*json);
+    return context_.out().is_open();
+  }
+
+  bool print_end(ChatFinish finish) {
+    end_thought();
+    const bool goes_on = options_.runs_calls && finish == ChatFinish::ToolCalls;
+    return (goes_on && !has_text_) || context_.out().write("\n");
+  }
 
   void print_thought(const std::string& text) {
-    if (silent_ || context_.quiet) return;
-    const bool dim = may_colour(STDERR_FILENO, context_.color);
-    const std::string line = dim ? "\033[2m" + text + "\033[0m" : text;
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+    if (!options_.show_thoughts) return;
+    in_thought_ = true;
+    write_dim(text);
   }
 
- private:
-  bool silent_;
+  void end_thought() {
+    if (std::exchange(in_thought_, false)) write_dim("\n");
+  }
+
+  void print_note(std::string_view text) {
+    end_thought();
+    context_.note(text);
+  }
+
+  void write_dim(const std::string& text) {
+    const std::string bytes = is_dim_ ? "\033[2m" + text + "\033[0m" : text;
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, bytes.data(), bytes.size());
+  }
+
+  StreamOptions options_;
   Context& context_;
+  bool is_dim_;
+  bool in_thought_ = false;  // and a newline is owed
+  bool has_text_ = false;
 };
 
-// Text between <|channel> and <channel|> is a thought: large bodies may think unasked.
-class ThoughtSplitter {
- public:
-  ThoughtSplitter(const ControlIds& control, bool enabled) : control_(control), enabled_(enabled) {}
-
-  enum class Part { Answer, Thought, EndOfThought };
-  // What this token belongs to.
-  Part push(TokenId id) {
-    if (!enabled_ || id == kNoToken) return inside_ ? Part::Thought : Part::Answer;
-    if (id == control_.channel_open) inside_ = true;
-    if (!inside_) return Part::Answer;
-    if (id == control_.channel_close) inside_ = false;
-    return inside_ ? Part::Thought : Part::EndOfThought;
+void add(const ChatEvent& event, Answer& answer) {
+  switch (event.type) {
+    case ChatEvent::Type::Thought: answer.thinking += event.text; break;
+    case ChatEvent::Type::Text: answer.text += event.text; break;
+    case ChatEvent::Type::Call: answer.calls.push_back(event.call); break;
+    case ChatEvent::Type::Malformed: answer.malformed.push_back(event.text); break;
+    case ChatEvent::Type::Finish: answer.finish = name(event.finish); break;
+    case ChatEvent::Type::CallStarted:
+    case ChatEvent::Type::CallArguments: break;
   }
+}
 
- private:
-  const ControlIds& control_;
-  bool enabled_;
-  bool inside_ = false;
-};
+ChatFinish chat_finish(Finish finish) {
+  switch (finish) {
+    case Finish::Stop: return ChatFinish::Stop;
+    case Finish::Length: return ChatFinish::Length;
+    case Finish::Cancelled: return ChatFinish::Cancelled;
+  }
+  return ChatFinish::Stop;
+}
 
-// The channel's label is no part of the thought.
-std::string_view without_label(std::string_view thought) {
-  constexpr std::string_view kLabel = "thought\n";
-  return thought.substr(thought.starts_with(kLabel) ? kLabel.size() : 0);
+// Generates under a progress bar. Ends when nobody wants more, or the person interrupts.
+Result<GenerateResult> generate(Session& session, GenerateRequest request,
+                                const Session::OnToken& on_token, Context& context) {
+  std::optional<Progress> progress(std::in_place, "prefill", context);
+  request.progress = [&](std::int64_t done, std::int64_t total) {
+    progress->update(done, total);
+    return !is_interrupted();
+  };
+  return session.generate(request, [&](const TokenEvent& event) {
+    progress.reset();
+    const bool go_on = on_token(event);
+    return go_on && !is_interrupted();
+  });
 }
 
 ordered_json logprob_json(const SampledToken& token, const Tokenizer& tokenizer) {
@@ -78,7 +139,7 @@ ordered_json usage_json(const Answer& answer, bool is_chat) {
   ordered_json usage = {{"prompt_tokens", result.prompt_tokens},
                         {"cached_tokens", result.cached_tokens}};
   if (is_chat) usage["thought_tokens"] = answer.thought_tokens;
-  usage["completion_tokens"] = result.ids.size();
+  usage["completion_tokens"] = answer.completion_tokens;
   return usage;
 }
 
@@ -87,6 +148,17 @@ ordered_json timings_json(const Timings& timings, double load_ms) {
           {"first_token_ms", timings.first_token_ms},
           {"prefill_tok_s", timings.prefill_tok_s()},
           {"decode_tok_s", timings.decode_tok_s()}};
+}
+
+// Numbers in calls stay as they were written, which the library's values cannot.
+JsonValue with_calls(const ordered_json& json, const std::vector<ToolCall>& calls) {
+  constexpr auto kReplace = ordered_json::error_handler_t::replace;  // a path may be no UTF-8
+  auto value = parse_json_value(json.dump(-1, ' ', false, kReplace));
+  if (!value.ok()) return {};
+  if (auto* list = value->find("tool_calls")) {
+    for (const auto& call : calls) list->items.push_back(call_json(call));
+  }
+  return std::move(*value);
 }
 
 }  // namespace
@@ -103,39 +175,47 @@ GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags
   return request;
 }
 
-Result<Answer> stream_answer(Session& session, GenerateRequest request, const Tokenizer& tokenizer,
-                             StreamOptions options, Context& context) {
-  using Part = ThoughtSplitter::Part;
+Result<Answer> stream_text(Session& session, GenerateRequest request, bool silent,
+                           Context& context) {
   Answer answer;
-  AnswerPrinter printer(options.silent || context.json, context);
-  ThoughtSplitter splitter(tokenizer.control(), options.split_thoughts);
-  std::optional<Progress> progress(std::in_place, "prefill", context);
-  request.progress = [&](std::int64_t done, std::int64_t total) {
-    progress->update(done, total);
-    return !is_interrupted();
-  };
+  const bool prints = !silent && !context.json;
   const auto on_token = [&](const TokenEvent& event) {
-    progress.reset();
-    const Part part = splitter.push(event.token.id);
-    if (part == Part::Answer) {
-      answer.text += event.text;
-      answer.reader_left = !printer.print_text(event.text);
-    } else {
-      ++answer.thought_tokens;
-      answer.thinking += event.text;
-      printer.print_thought(part == Part::EndOfThought ? event.text + "\n" : event.text);
-    }
-    return !answer.reader_left && !is_interrupted();
+    answer.text += event.text;
+    if (prints) answer.reader_left = !context.out().write(event.text);
+    return !answer.reader_left;
   };
-  answer.result = TRY(session.generate(request, on_token));
-  progress.reset();
-  printer.print_text("\n");
-  answer.thinking = std::string(trim(without_label(answer.thinking)));
+  answer.result = TRY(generate(session, std::move(request), on_token, context));
+  answer.finish = name(answer.result.finish);
+  answer.completion_tokens = static_cast<std::int64_t>(answer.result.ids.size());
+  if (prints) context.out().write("\n");
   return answer;
 }
 
-ordered_json answer_json(const Answer& answer, const Engine& engine, const GenerateRequest& request,
-                         bool is_chat) {
+Result<Answer> stream_answer(Session& session, GenerateRequest request, OutputMachine& machine,
+                             StreamOptions options, Context& context) {
+  Answer answer;
+  EventPrinter printer(options, context);
+  const auto take_events = [&] {
+    for (const auto& event : machine.take_events()) {
+      add(event, answer);
+      if (!printer.print(event)) answer.reader_left = true;
+    }
+  };
+  request.mask = &machine;
+  const auto on_token = [&](const TokenEvent&) {
+    take_events();
+    return !answer.reader_left && !machine.is_over();
+  };
+  answer.result = TRY(generate(session, std::move(request), on_token, context));
+  machine.finish(answer.result.stop_id, chat_finish(answer.result.finish));
+  take_events();
+  answer.thought_tokens = machine.usage().thought_tokens;
+  answer.completion_tokens = static_cast<std::int64_t>(answer.result.ids.size());
+  return answer;
+}
+
+JsonValue answer_json(const Answer& answer, const Engine& engine, const GenerateRequest& request,
+                      bool is_chat) {
   ordered_json json;
   json["model"] = engine.checkpoint().path();
   json["text"] = answer.text;
@@ -143,7 +223,7 @@ ordered_json answer_json(const Answer& answer, const Engine& engine, const Gener
     json["thinking"] = answer.thinking;
     json["tool_calls"] = ordered_json::array();
   }
-  json["finish"] = name(answer.result.finish);
+  json["finish"] = answer.finish;
   json["seed"] = request.sampling.seed;
   json["usage"] = usage_json(answer, is_chat);
   json["timings"] = timings_json(answer.result.timings, engine.load_ms());
@@ -153,7 +233,7 @@ ordered_json answer_json(const Answer& answer, const Engine& engine, const Gener
       json["logprobs"].push_back(logprob_json(token, **engine.tokenizer()));
     }
   }
-  return json;
+  return with_calls(json, answer.calls);
 }
 
 std::string describe_speed(const Answer& answer) {

@@ -1,10 +1,26 @@
 #include "cli/chat.h"
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
+#include "base/utf8.h"
 #include "chat/model_kind.h"
+#include "chat/output_rules.h"
+#include "chat/render.h"
+#include "chat/thinking_budget.h"
+#include "cli/flags.h"
+#include "cli/signals.h"
 
 namespace fourfold {
+
+Result<Thinking> parse_thinking(std::string_view text) {
+  if (text == "on" || text == "true") return Thinking{.on = true};
+  if (text == "off" || text == "false") return Thinking{};
+  const auto n_tokens = parse_integer(text, {.least = 0});
+  if (!n_tokens.ok()) {
+    return invalid_argument("{} (expected on, off or a number of tokens)", printable(text));
+  }
+  return Thinking{.on = *n_tokens > 0, .budget_tokens = *n_tokens};
+}
 
 Result<Chat> Chat::start(Engine& engine, const SamplingFlags& flags, Context& context) {
   const Tokenizer* tokenizer = TRY(engine.tokenizer());
@@ -19,60 +35,172 @@ Chat::Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingFlags& flag
     : engine_(engine),
       tokenizer_(tokenizer),
       context_(context),
-      sampling_(flags),
+      settings_{.sampling = flags},
       session_(engine.new_session()),
-      is_pretrained_(!is_chat_model(engine.checkpoint(), engine.config(), tokenizer)) {}
+      is_pretrained_(!is_chat_model(engine.checkpoint(), engine.config(), tokenizer)),
+      constraints_(std::make_unique<ConstraintFactory>(tokenizer)) {}
+
+Status Chat::set(ChatSettings settings) {
+  const ControlIds& control = tokenizer_.control();
+  if (settings.thinking.on && (is_pretrained_ || control.think == kNoToken)) {
+    return failed_precondition("this model cannot think (expected a Gemma 4 chat model)");
+  }
+  if (!settings.tools.empty() && (is_pretrained_ || control.tool_call_open == kNoToken)) {
+    return failed_precondition("this model knows no tools (expected a Gemma 4 chat model)");
+  }
+  if (settings.format.kind != ResponseFormat::Kind::Text && is_pretrained_) {
+    return failed_precondition("a pretrained model answers in no format");
+  }
+  settings_ = std::move(settings);
+  return {};
+}
 
 Result<Answer> Chat::say(const std::string& text, bool silent) {
   if (is_pretrained_) {
-    return stream(
-        raw_request(tokenizer_.encode(text, Trust::Untrusted), sampling_, engine_, tokenizer_),
-        silent);
+    last_request_ = raw_request(tokenizer_.encode(text, Trust::Untrusted), settings_.sampling,
+                                engine_, tokenizer_);
+    auto said = TRY(stream_text(*session_, last_request_, silent, context_));
+    describe(said);
+    return said;
   }
-  auto& messages = conversation_.messages;
+  auto& messages = history_.messages;
   const std::size_t n_before = messages.size();
-  messages.push_back({.role = Role::User, .text = text});
+  messages.push_back(Message::of(Role::User, text));
   auto said = answer(silent);
-  const bool was_stopped = said.ok() && said->result.finish == Finish::Cancelled;
+  const bool was_stopped = said.ok() && said->finish == name(ChatFinish::Cancelled);
   // As if it had not been asked.
   if (!said.ok() || (was_stopped && said->text.empty())) messages.resize(n_before);
   return said;
 }
 
 Result<Answer> Chat::answer(bool silent) {
-  auto said = TRY(stream(chat_request(), silent));
-  conversation_.messages.push_back({.role = Role::Model, .text = said.text});
+  Answer whole = TRY(speak(silent));
+  for (int round = 0; tool_loop_ && whole.finish == name(ChatFinish::ToolCalls); ++round) {
+    if (round == tool_loop_->max_rounds) {
+      context_.note(fmt::format("stopped after {} rounds of tools", round));
+      break;
+    }
+    add_results();
+    if (is_interrupted()) break;
+    Answer next = TRY(speak(silent));
+    next.thinking = whole.thinking + (whole.thinking.empty() ? "" : "\n") + next.thinking;
+    next.calls.insert(next.calls.begin(), whole.calls.begin(), whole.calls.end());
+    next.thought_tokens += whole.thought_tokens;
+    next.completion_tokens += whole.completion_tokens;
+    whole = std::move(next);
+  }
+  return whole;
+}
+
+Result<Answer> Chat::speak(bool silent) {
+  auto turn = TRY(next_turn());
+  last_request_ = std::move(turn.request);
+  OutputMachine machine(tokenizer_, std::move(turn.options));
+  StreamOptions options = stream_options_;
+  options.silent = silent;
+  options.show_thoughts = turn.thinks;
+  options.runs_calls = tool_loop_.has_value();
+  auto said = TRY(stream_answer(*session_, last_request_, machine, options, context_));
+  describe(said);
+  remember(said);
   return said;
 }
 
-nlohmann::ordered_json Chat::json(const Answer& answer) const {
+void Chat::remember(Answer& answer) {
+  for (auto& call : answer.calls) call.id = fmt::format("call-{}", ++n_calls_);
+  auto message = Message::of(Role::Model, answer.text);
+  message.thought = answer.thinking;
+  message.calls = answer.calls;
+  history_.messages.push_back(std::move(message));
+}
+
+// Of the calls of the last message.
+void Chat::add_results() {
+  const auto calls = history_.messages.back().calls;
+  for (const auto& call : calls) {
+    auto message = Message::of(Role::Tool, "");
+    message.parts.clear();
+    message.results.push_back({.call_id = call.id,
+                               .name = call.name,
+                               .value = run_tool(tool_loop_->command, call),
+                               .media = {}});
+    context_.note(fmt::format("result {} {}", call.name,
+                              printable(to_json_text(message.results.back().value), 400)));
+    history_.messages.push_back(std::move(message));
+  }
+}
+
+JsonValue Chat::json(const Answer& answer) const {
   return answer_json(answer, engine_, last_request_, true);
 }
 
-GenerateRequest Chat::chat_request() const {
-  auto messages = conversation_.messages;
-  if (!conversation_.system.empty()) {
-    messages.insert(messages.begin(), {.role = Role::System, .text = conversation_.system});
+Result<Chat::Turn> Chat::next_turn() {
+  Conversation asked = conversation();
+  auto prompt = TRY(render_prompt(asked));
+  if (asked.thinking.on && thinking_budget(asked.thinking, room_behind(prompt)) == 0) {
+    context_.note("too few tokens are left to think");
+    asked.thinking = {};
+    prompt = TRY(render_prompt(asked));
   }
-  const bool is_large = engine_.config().text.per_layer_width == 0;
+  // Large bodies may think unasked.
+  const Thinking most = asked.thinking.on ? asked.thinking : Thinking{.on = true};
 
-  GenerateRequest request;
-  request.prompt = render_chat(tokenizer_, messages, {.empty_thought = is_large});
-  request.sampling = sample_options(sampling_, engine_.config().sampling);
-  request.max_tokens = sampling_.max_tokens;
-  request.stop_ids = tokenizer_.stop_ids();
-  request.stop_ids.push_back(tokenizer_.control().turn_open);  // it speaks for somebody else
-  request.stop_text = sampling_.stop;
-  return request;
+  Turn turn;
+  turn.thinks = asked.thinking.on;
+  turn.options = TRY(output_rules(asked, *constraints_));
+  turn.options.thought_is_open = prompt.thought_is_open;
+  turn.options.thought_budget = thinking_budget(most, room_behind(prompt));
+  tell_loosened(turn.options);
+  turn.request.prompt = std::move(prompt.ids);
+  turn.request.sampling = sample_options(settings_.sampling, engine_.config().sampling);
+  turn.request.max_tokens = settings_.sampling.max_tokens;
+  turn.request.stop_ids = tokenizer_.stop_ids();
+  turn.request.stop_ids.push_back(tokenizer_.control().turn_open);  // it speaks for somebody else
+  return turn;
 }
 
-Result<Answer> Chat::stream(GenerateRequest request, bool silent) {
-  last_request_ = std::move(request);
+Conversation Chat::conversation() const {
+  Conversation conversation;
+  conversation.messages = history_.messages;
+  if (!history_.system.empty()) {
+    conversation.messages.insert(conversation.messages.begin(),
+                                 Message::of(Role::System, history_.system));
+  }
+  conversation.thinking = settings_.thinking;
+  conversation.tools = settings_.tools;
+  conversation.response_format = settings_.format;
+  conversation.stop = settings_.sampling.stop;
+  return conversation;
+}
+
+Result<Prompt> Chat::render_prompt(const Conversation& conversation) const {
+  return render(tokenizer_, conversation, {.variant = variant_of(engine_.config())});
+}
+
+std::int64_t Chat::room_behind(const Prompt& prompt) const {
+  const auto room = engine_.context() - static_cast<std::int64_t>(prompt.ids.size());
+  const auto most = settings_.sampling.max_tokens;
+  return most < 0 ? room : std::min(room, most);
+}
+
+void Chat::describe(const Answer& answer) {
+  const GenerateResult& result = answer.result;
   context_.detail(fmt::format("seed {}", last_request_.sampling.seed));
-  const StreamOptions options{.silent = silent, .split_thoughts = !is_pretrained_};
-  auto answer = TRY(stream_answer(*session_, last_request_, tokenizer_, options, context_));
   context_.detail(describe_speed(answer));
-  return answer;
+  const auto n_used = result.prompt_tokens + static_cast<std::int64_t>(result.ids.size());
+  if (result.finish == Finish::Length && n_used >= engine_.context()) {
+    context_.note(fmt::format("the context of {} tokens is full", engine_.context()));
+  }
+}
+
+void Chat::tell_loosened(const OutputMachine::Options& options) {
+  if (std::exchange(told_loosened_, true)) return;
+  for (const auto* constraint : {&options.calls, &options.answer}) {
+    if (!*constraint) continue;
+    for (const auto& what : (*constraint)->loosened()) {
+      context_.note(fmt::format("not enforced: {}", what));
+    }
+  }
 }
 
 }  // namespace fourfold

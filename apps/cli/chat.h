@@ -2,16 +2,37 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "chat/simple_render.h"
+#include "chat/conversation.h"
+#include "chat/prompt.h"
 #include "cli/answer.h"
 #include "cli/model_flags.h"
+#include "cli/tools.h"
 #include "engine/engine.h"
+#include "grammar/constraint.h"
 
 namespace fourfold {
+
+// "on", "off" or the most tokens that a thought may have. InvalidArgument for other texts.
+Result<Thinking> parse_thinking(std::string_view text);
+
+// What beside the conversation shapes an answer.
+struct ChatSettings {
+  Thinking thinking;
+  std::vector<Tool> tools;
+  ResponseFormat format;
+  SamplingFlags sampling;
+};
+
+// Runs the calls of an answer, so that the model goes on with their results.
+struct ToolLoop {
+  ToolCommand command;
+  int max_rounds = 16;
+};
 
 class Chat {
  public:
@@ -19,40 +40,65 @@ class Chat {
   static Result<Chat> start(Engine& engine, const SamplingFlags& flags, Context& context);
 
   bool is_pretrained() const { return is_pretrained_; }
-  void set_system(std::string text) { conversation_.system = std::move(text); }
-  void clear() { conversation_.messages.clear(); }
+  void set_system(std::string text) { history_.system = std::move(text); }
+  void clear() { history_.messages.clear(); }
 
-  struct Conversation {
+  struct History {
     std::string system;
-    std::vector<ChatMessage> messages;
+    std::vector<Message> messages;
   };
-  // Another conversation takes the place of the present one, which is returned.
-  Conversation replace(Conversation conversation) {
-    return std::exchange(conversation_, std::move(conversation));
-  }
+  // Another history takes the place of the present one, which is returned.
+  History replace(History history) { return std::exchange(history_, std::move(history)); }
 
-  // One turn. What was said stays in the history, also when it was interrupted.
+  // One turn, rounds of tools included. What was said stays in the history, also when it was
+  // interrupted.
   Result<Answer> say(const std::string& text, bool silent);
   // The answer to the last message of the history.
   Result<Answer> answer(bool silent);
   // Of the answer that came last.
-  nlohmann::ordered_json json(const Answer& answer) const;
+  JsonValue json(const Answer& answer) const;
 
-  SamplingFlags& sampling() { return sampling_; }
+  const ChatSettings& settings() const { return settings_; }
+  // FailedPrecondition if the model cannot do what they ask for.
+  Status set(ChatSettings settings);
+  void run_tools(ToolLoop loop) { tool_loop_ = std::move(loop); }
+  // Events instead of text on standard output.
+  void print_events() { stream_options_.events = true; }
 
  private:
   Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingFlags& flags, Context& context);
 
-  GenerateRequest chat_request() const;
-  Result<Answer> stream(GenerateRequest request, bool silent);
+  // A request, and how long the model may think about it.
+  struct Turn {
+    GenerateRequest request;
+    OutputMachine::Options options;
+    bool thinks = false;
+  };
+  Result<Turn> next_turn();
+  Conversation conversation() const;
+  Result<Prompt> render_prompt(const Conversation& conversation) const;
+  // Tokens for thoughts and answer behind a prompt.
+  std::int64_t room_behind(const Prompt& prompt) const;
+
+  // One round: the model speaks until it ends its turn or wants results.
+  Result<Answer> speak(bool silent);
+  void remember(Answer& answer);
+  void add_results();
+  void describe(const Answer& answer);
+  void tell_loosened(const OutputMachine::Options& options);
 
   Engine& engine_;
   const Tokenizer& tokenizer_;
   Context& context_;
-  SamplingFlags sampling_;
+  ChatSettings settings_;
+  StreamOptions stream_options_;
   std::unique_ptr<Session> session_;
   bool is_pretrained_ = false;
-  Conversation conversation_;
+  std::unique_ptr<ConstraintFactory> constraints_;
+  bool told_loosened_ = false;
+  std::optional<ToolLoop> tool_loop_;
+  int n_calls_ = 0;  // in the whole chat
+  History history_;
   GenerateRequest last_request_;
 };
 

@@ -60,6 +60,8 @@ void Context::print_json(const ordered_json& value) {
   out_.write(value.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + '\n');
 }
 
+void Context::print_json_value(const JsonValue& value) { out_.write(to_json_text(value) + '\n'); }
+
 void Context::note(std::string_view text) {
   if (!quiet) print_line(text);
 }

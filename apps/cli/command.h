@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_value.h"
 #include "base/result.h"
 #include "cli/output.h"
 
@@ -60,6 +61,7 @@ class Context {
   Output& out() { return out_; }
   // Prints a JSON value and a newline to standard output.
   void print_json(const nlohmann::ordered_json& value);
+  void print_json_value(const JsonValue& value);
 
   // Standard error: a line for the user, unless -q; details only with -v.
   void note(std::string_view text);

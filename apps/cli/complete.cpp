@@ -33,11 +33,11 @@ Result<int> complete(const CompleteFlags& flags, Context& context) {
 
   const bool echo_now = flags.echo && !context.json;
   if (echo_now) context.out().write(text);
-  auto answer = TRY(stream_answer(*engine->new_session(), request, *tokenizer, {}, context));
+  auto answer = TRY(stream_text(*engine->new_session(), request, false, context));
   context.detail(describe_speed(answer));
   if (context.json) {
     if (flags.echo) answer.text.insert(0, text);
-    context.print_json(answer_json(answer, *engine, request, false));
+    context.print_json_value(answer_json(answer, *engine, request, false));
   }
   return kExitDone;
 }

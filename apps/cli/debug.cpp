@@ -18,9 +18,9 @@ namespace {
 
 struct LogitsFlags {
   EngineFlags engine;
-  std::string ids;        // "2,105,…"
-  std::string ids_file;   // a JSON list
-  std::string embeds;     // a safetensors file
+  std::string ids;       // "2,105,…"
+  std::string ids_file;  // a JSON list
+  std::string embeds;    // a safetensors file
   std::string positions = "last";
   std::string out;
   std::int64_t n_greedy = 0;
@@ -248,15 +248,18 @@ Result<int> debug_logits(LogitsFlags flags, Context& context) {
 }  // namespace
 
 void register_debug(CLI::App& program, Context& context) {
-  CLI::App& group = context.add_command(
-      program, {.name = "debug", .summary = "inner values, for comparison with references",
-                .example = "fourfold debug logits --help", .action = {}});
+  CLI::App& group =
+      context.add_command(program, {.name = "debug",
+                                    .summary = "inner values, for comparison with references",
+                                    .example = "fourfold debug logits --help",
+                                    .action = {}});
   auto flags = std::make_shared<LogitsFlags>();
   CLI::App& command = context.add_command(
-      group, {.name = "logits",
-              .summary = "writes logits, greedy ids and inner values of given ids",
-              .example = "fourfold debug logits gemma.gguf --ids 2,9259 --exact --out l.safetensors",
-              .action = [&context, flags] { return debug_logits(*flags, context); }});
+      group,
+      {.name = "logits",
+       .summary = "writes logits, greedy ids and inner values of given ids",
+       .example = "fourfold debug logits gemma.gguf --ids 2,9259 --exact --out l.safetensors",
+       .action = [&context, flags] { return debug_logits(*flags, context); }});
   add_engine_flags(command, flags->engine);
   const auto text_flag = [&](const char* names, const char* value, const char* help,
                              std::string& target) {
@@ -275,8 +278,7 @@ void register_debug(CLI::App& program, Context& context) {
   add_value_flag(command, {.names = "--greedy", .value = "N", .help = "further ids by argmax (0)"},
                  take_integer(flags->n_greedy, {.least = 0, .most = 1 << 20}));
   add_switch(command, {.names = "--nll", .help = "nats of each next token (off)"}, flags->nll);
-  add_switch(command, {.names = "--taps", .help = "inner values of all layers (off)"},
-             flags->taps);
+  add_switch(command, {.names = "--taps", .help = "inner values of all layers (off)"}, flags->taps);
   add_switch(command, {.names = "--suppress", .help = "--greedy avoids suppressed ids (off)"},
              flags->suppress);
   add_switch(command,

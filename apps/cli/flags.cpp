@@ -28,23 +28,34 @@ std::string first_long_name(const Flag& flag) {
   return flag.names.substr(flag.names.find_first_not_of(' ', flag.names.rfind(',') + 1));
 }
 
-}  // namespace
-
-void add_value_flag(CLI::App& command, Flag flag, TakeValue take) {
-  const auto name = first_long_name(flag);
-  CLI::callback_t take_all = [name,
-                              take = std::move(take)](const std::vector<std::string>& values) {
+// Hands every value on; what is wrong with one is said under the flag's name.
+CLI::callback_t take_all(const Flag& flag, TakeValue take) {
+  return [name = first_long_name(flag),
+          take = std::move(take)](const std::vector<std::string>& values) {
     for (const auto& value : values) {
       const Status taken = take(value);
       if (!taken.ok()) throw CLI::ValidationError(name, taken.error().message);
     }
     return true;
   };
-  command.add_option(flag.names, take_all, flag.help)
+}
+
+}  // namespace
+
+void add_value_flag(CLI::App& command, Flag flag, TakeValue take) {
+  command.add_option(flag.names, take_all(flag, std::move(take)), flag.help)
       ->type_name(flag.value)
       ->group(flag.group)
       ->multi_option_policy(flag.repeatable ? CLI::MultiOptionPolicy::TakeAll
                                             : CLI::MultiOptionPolicy::TakeLast);
+}
+
+void add_optional_value_flag(CLI::App& command, Flag flag, TakeValue take) {
+  command.add_option(flag.names, take_all(flag, std::move(take)), flag.help)
+      ->expected(0)
+      ->type_name(flag.value)
+      ->group(flag.group)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
 void add_switch(CLI::App& command, Flag flag, bool& target) {

@@ -39,6 +39,8 @@ struct Flag {
 using TakeValue = std::function<Status(const std::string& text)>;
 
 void add_value_flag(CLI::App& command, Flag flag, TakeValue take);
+// Its value may be left out and follows = only: --think, --think=100. Without one `take` gets "".
+void add_optional_value_flag(CLI::App& command, Flag flag, TakeValue take);
 void add_switch(CLI::App& command, Flag flag, bool& target);
 // A positional argument, and the one that takes all further ones.
 void add_argument(CLI::App& command, Flag flag, std::string& target, bool required = true);

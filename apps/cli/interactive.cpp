@@ -1,6 +1,6 @@
 #include "cli/interactive.h"
 
-#include "chat/simple_render.h"
+#include "chat/conversation.h"
 #include "cli/line_editor.h"
 #include "cli/signals.h"
 #include "cli/spelling.h"
@@ -12,6 +12,7 @@ constexpr std::string_view kHelp =
     "/help         these lines\n"
     "/system TEXT  what the model is told before everything else (nothing: forget it)\n"
     "/clear        forget the conversation\n"
+    "/think N      think first, at most N tokens; or on, or off\n"
     "/stats        tokens and speed of the last answer\n"
     "/bye, /exit   leave; so does Ctrl-D\n"
     "\"\"\"           opens and closes an input of several lines\n"
@@ -75,15 +76,26 @@ bool ChatCommands::run(const std::string& line) {
     chat_.clear();
   } else if (name == "/system") {
     chat_.set_system(std::string(rest));
+  } else if (name == "/think") {
+    set_thinking(rest);
   } else if (name == "/stats") {
     context_.note(last_speed_.empty() ? "no answer so far" : last_speed_);
   } else {
     const auto meant =
-        closest_name(name, {"/bye", "/exit", "/help", "/clear", "/system", "/stats"});
+        closest_name(name, {"/bye", "/exit", "/help", "/clear", "/system", "/think", "/stats"});
     context_.note(
         fmt::format("{}: unknown (did you mean {}?)", name, meant.empty() ? "/help" : meant));
   }
   return true;
+}
+
+void ChatCommands::set_thinking(std::string_view text) {
+  const auto set = [&]() -> Status {
+    ChatSettings settings = chat_.settings();
+    settings.thinking = TRY(parse_thinking(text));
+    return chat_.set(std::move(settings));
+  }();
+  if (!set.ok()) context_.note(fmt::format("/think: {}", set.error().message));
 }
 
 Result<int> chat_at_terminal(Chat& chat, Context& context) {

@@ -16,6 +16,8 @@ class ChatCommands {
   void set_last_speed(std::string speed) { last_speed_ = std::move(speed); }
 
  private:
+  void set_thinking(std::string_view text);
+
   Chat& chat_;
   Context& context_;
   std::string last_speed_;

@@ -6,11 +6,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/debug.h"
 #include "cli/eval.h"
 #include "cli/inspect.h"
+#include "cli/parse.h"
+#include "cli/render.h"
 #include "cli/run.h"
 #include "cli/signals.h"
 #include "cli/tokenize.h"
@@ -23,8 +26,11 @@ void register_commands(CLI::App& program, Context& context) {
   register_run(program, context);
   register_complete(program, context);
   register_tokenize(program, context);
+  register_parse(program, context);
+  register_render(program, context);
   register_inspect(program, context);
   register_eval(program, context);
+  register_bench(program, context);
   register_debug(program, context);
 }
 

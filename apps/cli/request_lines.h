@@ -5,8 +5,8 @@
 
 namespace fourfold {
 
-// A line is a JSON object {"messages": […], "temperature", "seed", "max_tokens"}, or, as JSON
-// string or plain text, the next turn of one conversation.
+// A line is a JSON object {"messages": […], "tools", "schema", "think", "temperature",
+// "seed", "max_tokens"}, or, as JSON string or plain text, the next turn of one conversation.
 Result<int> answer_lines(Chat& chat, Context& context);
 
 }  // namespace fourfold

@@ -92,7 +92,9 @@ std::string flag_usage(const CLI::Option& option) {
   const auto comma = names.find(',');
   if (comma != std::string::npos) names.insert(comma + 1, " ");
   const bool takes_value = option.get_expected_max() > 0 && option.get_type_size() != 0;
-  return takes_value ? names + " " + option.get_type_name() : names;
+  if (takes_value) return names + " " + option.get_type_name();
+  const bool may_take_value = !option.get_type_name().empty();
+  return may_take_value ? names + "[=" + option.get_type_name() + "]" : names;
 }
 
 std::string group_help(const CLI::App& group) {

@@ -7,7 +7,7 @@ namespace fourfold {
 
 }  // namespace fourfold
 
-#define CHECK(condition)                                                       \
-  do {                                                                         \
+#define CHECK(condition)                                                        \
+  do {                                                                          \
     if (!(condition)) ::fourfold::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -124,19 +124,19 @@ class [[nodiscard]] Result<void> {
 using Status = Result<void>;
 
 // The value of a Result, or return its error from the enclosing function.
-#define TRY(...)                                                           \
-  __extension__({                                                          \
-    auto fourfold_result_ = (__VA_ARGS__);                                 \
+#define TRY(...)                                                            \
+  __extension__({                                                           \
+    auto fourfold_result_ = (__VA_ARGS__);                                  \
     if (!fourfold_result_.ok()) return std::move(fourfold_result_).error(); \
-    std::move(fourfold_result_).value();                                   \
+    std::move(fourfold_result_).value();                                    \
   })
 
 // The same, with context in front of the message: TRY_IN(path, parse(bytes)).
-#define TRY_IN(context, ...)                                                             \
-  __extension__({                                                                        \
-    auto fourfold_result_ = (__VA_ARGS__);                                               \
-    if (!fourfold_result_.ok()) return std::move(fourfold_result_).error().in(context);  \
-    std::move(fourfold_result_).value();                                                 \
+#define TRY_IN(context, ...)                                                            \
+  __extension__({                                                                       \
+    auto fourfold_result_ = (__VA_ARGS__);                                              \
+    if (!fourfold_result_.ok()) return std::move(fourfold_result_).error().in(context); \
+    std::move(fourfold_result_).value();                                                \
   })
 
 }  // namespace fourfold

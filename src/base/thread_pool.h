@@ -34,9 +34,8 @@ class ThreadPool {
       body(std::int64_t{0}, n, 0);
       return;
     }
-    run({.call = [](const void* b, std::int64_t begin, std::int64_t end, int worker) {
-           (*static_cast<const Body*>(b))(begin, end, worker);
-         },
+    run({.call = [](const void* b, std::int64_t begin, std::int64_t end,
+                    int worker) { (*static_cast<const Body*>(b))(begin, end, worker); },
          .body = &body,
          .n = n,
          .grain = grain});

@@ -12,7 +12,6 @@
 #include "base/checked.h"
 #include "base/json.h"
 #include "base/resources.h"
-#include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "base/utf8.h"
 #include "formats/safetensors.h"
@@ -106,6 +105,7 @@ std::vector<TypeCensus> take_census(const std::vector<TensorInfo>& tensors) {
     census.size_bytes += tensor.size_bytes;
   }
   std::vector<TypeCensus> result;
+  result.reserve(by_type.size());
   for (const auto& [type, census] : by_type) result.push_back(census);
   std::ranges::stable_sort(result, std::greater(), &TypeCensus::size_bytes);
   return result;
@@ -143,7 +143,7 @@ void find_modalities(const Checkpoint& checkpoint, Inspection& report) {
   }
 }
 
-// --- Tokenizer and template ---
+// --- Tokenizer ---
 
 TokenId find_id(const GgufMetadata* metadata, std::string_view key, TokenId otherwise) {
   if (!metadata) return otherwise;
@@ -175,55 +175,6 @@ void add_tokenizer(const Result<Tokenizer>& tokenizer, const GgufMetadata* metad
   report.tokenizer = describe(*tokenizer, metadata);
   const auto& warnings = tokenizer->warnings();
   report.warnings.insert(report.warnings.end(), warnings.begin(), warnings.end());
-}
-
-// A template in JSON: a text, or a list of {name, template} with one called default.
-std::string find_template(const nlohmann::json& value) {
-  if (const auto* text = value.get_ptr<const std::string*>()) return *text;
-  if (!value.is_array()) return {};
-  for (const auto& entry : value) {
-    if (!entry.is_object() || entry.value("name", nlohmann::json()) != "default") continue;
-    const auto text = entry.find("template");
-    if (text != entry.end() && text->is_string()) return text->get<std::string>();
-  }
-  return {};
-}
-
-std::string find_template_in_folder(const Checkpoint& checkpoint) {
-  const std::string& plain = checkpoint.json_text("chat_template.jinja");
-  if (!plain.empty()) return plain;
-  for (const std::string_view file : {"chat_template.json", "tokenizer_config.json"}) {
-    const auto json = parse_json(checkpoint.json_text(file));
-    if (!json.ok() || !json->is_object()) continue;
-    const auto value = json->find("chat_template");
-    if (value == json->end()) continue;
-    if (auto text = find_template(*value); !text.empty()) return text;
-  }
-  return {};
-}
-
-std::string find_template(const Checkpoint& checkpoint) {
-  const auto* metadata = checkpoint.metadata();
-  if (!metadata) return find_template_in_folder(checkpoint);
-  const auto text = metadata->find_string("tokenizer.chat_template");
-  return text.ok() && *text ? std::string(**text) : std::string();
-}
-
-// Templates by the beginning of their digest (tokenizer-chat.md 2.7). Only the one of the 12B, the
-// 26B and the 31B is known so far.
-struct KnownTemplate {
-  std::string_view digest_prefix;
-  std::string_view revision;
-};
-constexpr KnownTemplate kKnownTemplates[] = {{"ae53464b", "r4"}};
-
-std::optional<TemplateFacts> describe_template(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  TemplateFacts facts{.sha256 = sha256_hex(text), .revision = {}};
-  for (const auto& [digest_prefix, revision] : kKnownTemplates) {
-    if (facts.sha256.starts_with(digest_prefix)) facts.revision = revision;
-  }
-  return facts;
 }
 
 // --- Data ---
@@ -411,7 +362,7 @@ Result<Inspection> inspect_checkpoint(const std::string& path, const InspectOpti
     const auto tokenizer = Tokenizer::load(checkpoint);
     if (report.kind == FileKind::Tokenizer && !tokenizer.ok()) return tokenizer.error();
     add_tokenizer(tokenizer, checkpoint.metadata(), report);
-    report.chat_template = describe_template(find_template(checkpoint));
+    report.chat_template = describe_template(find_chat_template(checkpoint));
   }
   if (report.kind == FileKind::Model) TRY(add_model(checkpoint, options, report));
   if (options.check_data) report.bad_data = check_data(report.tensors);

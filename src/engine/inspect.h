@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "chat/template_revision.h"
 #include "formats/checkpoint.h"
 #include "formats/model_config.h"
 #include "model/text/weights.h"
@@ -75,11 +76,6 @@ struct TokenizerFacts {
   TokenId bos = kNoToken;
   TokenId eos = kNoToken;
   std::vector<TokenId> stop;
-};
-
-struct TemplateFacts {
-  std::string sha256;
-  std::string revision;  // "r4"; empty = unknown
 };
 
 struct Modality {

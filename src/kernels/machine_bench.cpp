@@ -118,16 +118,17 @@ double gmac_s(const Probe& probe, int n_threads, const MachineBenchOptions& opti
 Result<double> read_gb_s(const Probes& probes, int n_threads, const MachineBenchOptions& options) {
   constexpr std::int64_t kPiece = std::int64_t{1} << 18;  // bytes
   constexpr std::int64_t kPieceFloats = kPiece / static_cast<std::int64_t>(sizeof(float));
-  const std::int64_t n_pieces = std::max<std::int64_t>(1, options.buffer_bytes / n_threads / kPiece);
+  const std::int64_t n_pieces =
+      std::max<std::int64_t>(1, options.buffer_bytes / n_threads / kPiece);
   const Buffer buffer = TRY(Buffer::make(n_threads * n_pieces * kPiece));
   std::vector<std::int64_t> next(static_cast<std::size_t>(n_threads));
   return 1e-9 * best_rate(n_threads, options, [&](int thread) {
-    std::int64_t& piece = next[static_cast<std::size_t>(thread)];
-    const float* from = buffer.data() + (thread * n_pieces + piece) * kPieceFloats;
-    result_of_probes.store(probes.read(from, kPiece), std::memory_order_relaxed);
-    piece = (piece + 1) % n_pieces;
-    return static_cast<double>(kPiece);
-  });
+           std::int64_t& piece = next[static_cast<std::size_t>(thread)];
+           const float* from = buffer.data() + (thread * n_pieces + piece) * kPieceFloats;
+           result_of_probes.store(probes.read(from, kPiece), std::memory_order_relaxed);
+           piece = (piece + 1) % n_pieces;
+           return static_cast<double>(kPiece);
+         });
 }
 
 }  // namespace

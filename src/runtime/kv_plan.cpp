@@ -56,9 +56,9 @@ KvPlan make_kv_plan(const TextConfig& config, const std::vector<int>& folded_pai
 }
 
 KvPlan make_kv_plan(const TextModel& model, const KvOptions& options) {
-  std::vector<int> folded_pairs;
-  for (int i = 0; i < model.config().n_layers; ++i) {
-    folded_pairs.push_back(model.foldable_pairs(i));
+  std::vector<int> folded_pairs(model.config().layers.size());
+  for (std::size_t i = 0; i < folded_pairs.size(); ++i) {
+    folded_pairs[i] = model.foldable_pairs(static_cast<int>(i));
   }
   return make_kv_plan(model.config(), folded_pairs, options);
 }

@@ -65,12 +65,13 @@ Status feed(Decoder& decoder, std::span<const FeedInput> inputs, const FeedOptio
       const std::int64_t begin = done[i];
       const std::int64_t end = chunk_end(input, begin, options.chunk);
       const Part wanted = part_of(input.wanted, begin, end);
-      pieces.push_back({.input = i,
-                        .begin = begin,
-                        .end = end,
-                        .first_wanted = wanted.first,
-                        .wanted = shifted(wanted.entries, begin),
-                        .embed_rows = shifted(part_of(input.embed_rows, begin, end).entries, begin)});
+      pieces.push_back(
+          {.input = i,
+           .begin = begin,
+           .end = end,
+           .first_wanted = wanted.first,
+           .wanted = shifted(wanted.entries, begin),
+           .embed_rows = shifted(part_of(input.embed_rows, begin, end).entries, begin)});
       TRY(input.cache->make_room(end - begin));
     }
     std::vector<BatchSegment> segments;
@@ -83,8 +84,8 @@ Status feed(Decoder& decoder, std::span<const FeedInput> inputs, const FeedOptio
           {.ids = input.ids.subspan(first, n),
            .position = input.cache->length(),
            .kv = input.cache->views(),
-           .embeds = input.embeds + static_cast<std::int64_t>(embeds.first) *
-                                        decoder.model().config().width,
+           .embeds = input.embeds +
+                     static_cast<std::int64_t>(embeds.first) * decoder.model().config().width,
            .embed_rows = piece.embed_rows,
            .blocks = input.blocks.empty() ? input.blocks : input.blocks.subspan(first, n),
            .wanted = piece.wanted});

@@ -15,11 +15,11 @@ namespace fourfold {
 // The rows that one sequence gets next. Views for the duration of the call.
 struct FeedInput {
   KvCache* cache = nullptr;
-  std::span<const std::int32_t> ids;         // [n]
-  std::span<const std::int32_t> wanted;      // ascending rows whose hidden state is wanted
-  const float* embeds = nullptr;             // as in BatchSegment
+  std::span<const std::int32_t> ids;     // [n]
+  std::span<const std::int32_t> wanted;  // ascending rows whose hidden state is wanted
+  const float* embeds = nullptr;         // as in BatchSegment
   std::span<const std::int32_t> embed_rows;
-  std::span<const std::int32_t> blocks;      // [n] or empty
+  std::span<const std::int32_t> blocks;  // [n] or empty
 };
 
 // How rows are cut: chunk rows a step and sequence; a visual block is never cut.

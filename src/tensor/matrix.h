@@ -34,9 +34,7 @@ struct MatView {
   std::int64_t stride = 0;  // floats from row to row
 
   float* row(std::int64_t r) const { return data + r * stride; }
-  MatView rows(std::int64_t first, std::int64_t n) const {
-    return {row(first), n, n_cols, stride};
-  }
+  MatView rows(std::int64_t first, std::int64_t n) const { return {row(first), n, n_cols, stride}; }
   MatView columns(std::int64_t first, std::int64_t n) const {
     return {data + first, n_rows, n, stride};
   }

@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "base/code_point.h"
 #include "base/utf8.h"
-#include "tokenizer/code_point.h"
 #include "tokenizer/rank_tree.h"
 
 namespace fourfold {

@@ -3,7 +3,7 @@
 #include <charconv>
 #include <utility>
 
-#include "tokenizer/code_point.h"
+#include "base/code_point.h"
 
 namespace fourfold {
 void JsonScanner::fail(std::string_view what) {

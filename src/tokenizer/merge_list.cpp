@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/code_point.h"
 #include "base/utf8.h"
-#include "tokenizer/code_point.h"
 
 namespace fourfold {
 namespace {

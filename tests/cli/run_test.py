@@ -187,7 +187,7 @@ class Lines(harness.ProgramTest):
         self.assertEqual(turn["usage"]["prompt_tokens"], 1 + 6 + 1 + 2 + 7)
 
     def test_that_are_wrong_answer_an_error_and_the_next_goes_on(self):
-        answers = self.answers('{"messages": [', '{"messages": []}', '{"messages": 1, "tools": []}',
+        answers = self.answers('{"messages": [', '{"messages": []}', '{"messages": 1, "logo": []}',
                                '{"messages": [{"role": "judge", "content": "u"}]}', '"hello"')
         codes = [answer.get("error", {}).get("code") for answer in answers]
         self.assertEqual(codes, ["INVALID_ARGUMENT", "INVALID_ARGUMENT", "UNIMPLEMENTED",

@@ -6,7 +6,8 @@ import tempfile
 
 import harness
 
-COMMANDS = ["run", "complete", "tokenize", "detokenize", "inspect", "eval", "debug logits"]
+COMMANDS = ["run", "complete", "tokenize", "detokenize", "render", "parse", "inspect", "eval", "bench",
+            "debug logits"]
 
 
 class Help(harness.ProgramTest):
@@ -53,7 +54,7 @@ class WrongUsage(harness.ProgramTest):
                 (["rnu", "m"], ["rnu", "did you mean run?"]),
                 (["--verson"], ["--verson", "--version"]),
                 (["run", "m", "--thread", "4", "hi"], ["--thread:", "--threads"]),
-                (["run", "m", "--max", "4", "hi"], ["--max:", "--max-tokens"]),
+                (["run", "m", "--max-token", "4", "hi"], ["--max-token:", "--max-tokens"]),
                 (["complete", "m", "--schema", "x"], ["--schema", "unknown flag"]),
                 (["run", "m", "--draft", "x"], ["--draft", "unknown flag"]),
                 (["run"], ["MODEL", "missing"]),

@@ -1,0 +1,89 @@
+#include "chat/output_rules.h"
+
+#include <gtest/gtest.h>
+
+#include "base/json_value.h"
+
+namespace fourfold {
+namespace {
+
+const Tokenizer& tokenizer() {
+  static const auto tokenizer =
+      Tokenizer::open(FOURFOLD_SOURCE_DIR "/tests/golden/tokenizer/tokenizer-small.gguf");
+  return *tokenizer;
+}
+
+ConstraintFactory& constraints() {
+  static ConstraintFactory factory(tokenizer());
+  return factory;
+}
+
+Conversation with_tool(ToolChoice::Mode mode) {
+  Conversation conversation;
+  conversation.messages.push_back(Message::of(Role::User, "Hi"));
+  conversation.tools.push_back({.name = "look", .declaration = JsonValue::object()});
+  conversation.tool_choice.mode = mode;
+  return conversation;
+}
+
+Conversation with_schema() {
+  Conversation conversation;
+  conversation.messages.push_back(Message::of(Role::User, "Hi"));
+  conversation.response_format.kind = ResponseFormat::Kind::JsonSchema;
+  conversation.response_format.schema = *parse_json_value(R"({"enum": ["yes", "no"]})");
+  return conversation;
+}
+
+bool allows(const OutputMachine& machine, std::string_view piece) {
+  return is_allowed(machine.allowed(), tokenizer().find_piece(piece));
+}
+
+TEST(OutputRules, FollowTheToolChoice) {
+  const auto automatic = output_rules(with_tool(ToolChoice::Mode::Auto), constraints());
+  EXPECT_TRUE(automatic->may_call);
+  EXPECT_FALSE(automatic->must_call);
+  const auto none = output_rules(with_tool(ToolChoice::Mode::None), constraints());
+  EXPECT_FALSE(none->may_call);
+  const auto required = output_rules(with_tool(ToolChoice::Mode::Required), constraints());
+  EXPECT_TRUE(required->must_call);
+  EXPECT_FALSE(required->may_think);
+}
+
+TEST(OutputRules, LetPlainTextThinkUnasked) {
+  Conversation conversation;
+  conversation.messages.push_back(Message::of(Role::User, "Hi"));
+  EXPECT_TRUE(output_rules(conversation, constraints())->may_think);
+}
+
+TEST(OutputRules, ConstrainTheAnswer) {
+  auto rules = output_rules(with_schema(), constraints());
+  if (!ConstraintFactory::is_available()) {
+    EXPECT_FALSE(rules.ok());
+    return;
+  }
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  OutputMachine machine(tokenizer(), std::move(*rules));
+  EXPECT_TRUE(allows(machine, "\""));
+  EXPECT_FALSE(allows(machine, "a"));
+  EXPECT_FALSE(allows(machine, "<|channel>"));
+}
+
+TEST(OutputRules, GoOnWithAnAnswerThatWasBegun) {
+  if (!ConstraintFactory::is_available()) GTEST_SKIP() << "built without constraints";
+  auto conversation = with_schema();
+  conversation.continue_last = true;
+  conversation.messages.push_back(Message::of(Role::Model, "\"ye"));
+  auto rules = output_rules(conversation, constraints());
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  OutputMachine machine(tokenizer(), std::move(*rules));
+  EXPECT_TRUE(allows(machine, "s"));
+  EXPECT_FALSE(allows(machine, "n"));
+
+  conversation.messages.back() = Message::of(Role::Model, "maybe");
+  const auto refused = output_rules(conversation, constraints());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("byte"), std::string::npos) << refused.error().message;
+}
+
+}  // namespace
+}  // namespace fourfold

@@ -1,0 +1,240 @@
+#include "chat/request_json.h"
+
+#include <array>
+#include <utility>
+
+#include "base/utf8.h"
+
+namespace fourfold {
+namespace {
+
+const JsonValue kNull;
+
+// Null for what is absent.
+const JsonValue& member_of(const JsonValue& object, std::string_view key) {
+  const JsonValue* found = object.find(key);
+  return found ? *found : kNull;
+}
+
+Error wrong_type(std::string_view where, std::string_view expected, const JsonValue& value) {
+  return invalid_argument("{}: expected {}, not {}", where, expected, value.kind_name());
+}
+
+Result<std::string> optional_string(const JsonValue& object, std::string_view key) {
+  const JsonValue& value = member_of(object, key);
+  if (value.is_null()) return std::string();
+  if (!value.is_string()) return wrong_type(key, "a string or null", value);
+  return value.text;
+}
+
+Result<std::string> required_string(const JsonValue& object, std::string_view key) {
+  const JsonValue& value = member_of(object, key);
+  if (!value.is_string()) return wrong_type(key, "a string", value);
+  return value.text;
+}
+
+Result<bool> optional_bool(const JsonValue& object, std::string_view key, bool otherwise) {
+  const JsonValue& value = member_of(object, key);
+  if (value.is_null()) return otherwise;
+  if (!value.is_bool()) return wrong_type(key, "true or false", value);
+  return value.boolean;
+}
+
+// The items of a list; none for null and what is absent.
+Result<std::vector<JsonValue>> optional_list(const JsonValue& object, std::string_view key) {
+  const JsonValue& value = member_of(object, key);
+  if (value.is_null()) return std::vector<JsonValue>();
+  if (!value.is_array()) return wrong_type(key, "a list or null", value);
+  return value.items;
+}
+
+std::string item_name(std::string_view list, std::size_t index) {
+  return fmt::format("{}[{}]", list, index);
+}
+
+// Reads every item of a list by `read`, whose errors get the item's name in front.
+template <class Read>
+auto read_list(const JsonValue& object, std::string_view key, Read read)
+    -> Result<std::vector<std::decay_t<decltype(read(kNull).value())>>> {
+  const auto list = TRY(optional_list(object, key));
+  std::vector<std::decay_t<decltype(read(kNull).value())>> out;
+  out.reserve(list.size());
+  for (const auto& item : list) {
+    out.push_back(TRY_IN(item_name(key, out.size()), read(item)));
+  }
+  return out;
+}
+
+Role role_of(std::string_view name) {
+  if (name == "system") return Role::System;
+  if (name == "developer") return Role::Developer;
+  if (name == "user") return Role::User;
+  if (name == "assistant") return Role::Model;
+  if (name == "tool") return Role::Tool;
+  return Role::Other;
+}
+
+Part::Kind part_kind(std::string_view type) {
+  if (type == "text") return Part::Kind::Text;
+  if (type == "image" || type == "image_url") return Part::Kind::Image;
+  if (type == "audio" || type == "input_audio") return Part::Kind::Audio;
+  if (type == "video") return Part::Kind::Video;
+  return Part::Kind::Unknown;
+}
+
+Result<Part> read_part(const JsonValue& value) {
+  if (!value.is_object()) return invalid_argument("expected an object, not {}", value.kind_name());
+  const auto type = TRY(required_string(value, "type"));
+  const Part::Kind kind = part_kind(type);
+  if (kind != Part::Kind::Text) return Part{.kind = kind, .text = type};
+  return Part{.kind = kind, .text = TRY(required_string(value, "text"))};
+}
+
+Status read_content(const JsonValue& value, Message& message) {
+  const JsonValue& content = member_of(value, "content");
+  if (content.is_null()) return {};
+  if (content.is_string()) {
+    message.parts.push_back({.kind = Part::Kind::Text, .text = content.text});
+    return {};
+  }
+  if (!content.is_array()) return wrong_type("content", "a string, a list or null", content);
+  message.is_part_list = true;
+  message.parts = TRY(read_list(value, "content", read_part));
+  return {};
+}
+
+// Texts of a list are joined as they are; media follow the result.
+Status read_result_parts(const JsonValue& value, ToolResult& result) {
+  std::string text;
+  const auto parts = TRY(read_list(value, "content", read_part));
+  for (const auto& part : parts) {
+    if (part.kind == Part::Kind::Text) {
+      text += part.text;
+    } else {
+      result.media.push_back(part);
+    }
+  }
+  result.value = JsonValue::of(std::move(text));
+  return {};
+}
+
+Result<ToolResult> read_tool_message(const JsonValue& value, const RequestOptions& options) {
+  const JsonValue& content = member_of(value, "content");
+  ToolResult result;
+  result.call_id = TRY(optional_string(value, "tool_call_id"));
+  result.name = TRY(optional_string(value, "name"));
+  if (content.is_array()) {
+    TRY(read_result_parts(value, result));
+  } else if (content.is_object() && options.as_template) {
+    return invalid_argument("content: the template does not take an object");
+  } else {
+    result.value = content;
+  }
+  return result;
+}
+
+Result<ToolResult> read_native_result(const JsonValue& value) {
+  if (!value.is_object()) return invalid_argument("expected an object, not {}", value.kind_name());
+  const JsonValue* response = value.find("response");
+  ToolResult result;
+  result.name = TRY(optional_string(value, "name"));
+  result.value = response ? *response : JsonValue::array();
+  return result;
+}
+
+Result<ToolCall> read_call(const JsonValue& value, const RequestOptions& options) {
+  const JsonValue& function = member_of(value, "function");
+  if (!function.is_object()) return wrong_type("function", "an object", function);
+  ToolCall call;
+  call.id = TRY(optional_string(value, "id"));
+  call.name = TRY(required_string(function, "name"));
+  const JsonValue* arguments = function.find("arguments");
+  if (options.as_template && (!arguments || arguments->is_string())) {
+    return invalid_argument("arguments: the template takes only an object or null");
+  }
+  if (arguments) call.arguments = TRY_IN("arguments", read_arguments(*arguments));
+  return call;
+}
+
+Status check_only_on_assistant(const Message& message) {
+  if (message.role == Role::Model) return {};
+  const char* what = !message.thought.empty()   ? "a thought"
+                     : !message.calls.empty()   ? "tool_calls"
+                     : !message.results.empty() ? "tool_responses"
+                                                : nullptr;
+  if (what) return invalid_argument("{}: only messages of role assistant have them", what);
+  return {};
+}
+
+Result<std::string> read_thought(const JsonValue& value) {
+  auto thought = TRY(optional_string(value, "reasoning"));
+  auto second = TRY(optional_string(value, "reasoning_content"));
+  return thought.empty() ? second : thought;
+}
+
+Result<Message> read_message(const JsonValue& value, const RequestOptions& options) {
+  if (!value.is_object()) return invalid_argument("expected an object, not {}", value.kind_name());
+  Message message;
+  message.role_name = TRY(required_string(value, "role"));
+  message.role = role_of(message.role_name);
+  message.thought = TRY(read_thought(value));
+  message.calls = TRY(
+      read_list(value, "tool_calls", [&](const auto& call) { return read_call(call, options); }));
+  message.results = TRY(read_list(value, "tool_responses", read_native_result));
+  TRY(check_only_on_assistant(message));
+  for (const auto* key : {"name", "tool_call_id"}) TRY(optional_string(value, key));
+  if (message.role == Role::Tool) {
+    message.results.push_back(TRY(read_tool_message(value, options)));
+  } else {
+    TRY(read_content(value, message));
+  }
+  return message;
+}
+
+}  // namespace
+
+Result<JsonValue> read_arguments(const JsonValue& arguments) {
+  if (arguments.is_object()) return arguments;
+  if (arguments.is_null()) return JsonValue::object();
+  if (!arguments.is_string()) {
+    return invalid_argument("expected an object or its JSON text, not {}", arguments.kind_name());
+  }
+  if (trim(arguments.text).empty()) return JsonValue::object();
+  auto parsed = TRY(parse_json_value(arguments.text, {.replace_lone_surrogates = true}));
+  if (parsed.is_null()) return JsonValue::object();
+  if (parsed.is_object()) return parsed;
+  return invalid_argument("expected the JSON text of an object, not of {}", parsed.kind_name());
+}
+
+Result<Tool> read_tool(const JsonValue& wrapped) {
+  const JsonValue& function = member_of(wrapped, "function");
+  if (!function.is_object()) return wrong_type("function", "an object", function);
+  Tool tool;
+  tool.name = TRY(required_string(function, "name"));
+  TRY(optional_string(function, "description"));
+  for (const auto* key : {"parameters", "response"}) {
+    const JsonValue& schema = member_of(function, key);
+    if (!schema.is_null() && !schema.is_object()) return wrong_type(key, "an object", schema);
+  }
+  tool.declaration = function;
+  return tool;
+}
+
+Result<Conversation> parse_request(std::string_view text, const RequestOptions& options) {
+  const auto request = TRY(parse_json_value(text, {.replace_lone_surrogates = true}));
+  if (!request.is_object()) return wrong_type("request", "an object", request);
+  if (!member_of(request, "messages").is_array()) {
+    return wrong_type("messages", "a list", member_of(request, "messages"));
+  }
+  Conversation out;
+  out.messages = TRY(read_list(
+      request, "messages", [&](const auto& message) { return read_message(message, options); }));
+  out.tools = TRY(read_list(request, "tools", read_tool));
+  out.thinking.on = TRY(optional_bool(request, "enable_thinking", false));
+  out.keep_thoughts = TRY(optional_bool(request, "preserve_thinking", false));
+  out.add_generation_prompt = TRY(optional_bool(request, "add_generation_prompt", true));
+  out.continue_last = TRY(optional_bool(request, "continue_final_message", false));
+  return out;
+}
+
+}  // namespace fourfold

@@ -1,0 +1,31 @@
+// A request in the form of Hugging Face's apply_chat_template → Conversation.
+//
+//   {"messages": [{"role": "user", "content": "Hi"}], "tools": […], "enable_thinking": true,
+//    "preserve_thinking": …, "add_generation_prompt": …, "continue_final_message": …}
+//
+// Types are checked as tokenizer-chat.md 2.8 says; keys that it does not name are passed over.
+#pragma once
+
+#include <string_view>
+
+#include "base/json_value.h"
+#include "base/result.h"
+#include "chat/conversation.h"
+
+namespace fourfold {
+
+struct RequestOptions {
+  // What the template itself refuses is refused, though we could read it: arguments as JSON text,
+  // absent arguments, a result that is an object.
+  bool as_template = false;
+};
+
+Result<Conversation> parse_request(std::string_view text, const RequestOptions& options = {});
+
+// {"type": "function", "function": {"name": …, …}}
+Result<Tool> read_tool(const JsonValue& wrapped);
+
+// What a client sent as a call's arguments: an object, the JSON text of one, or nothing.
+Result<JsonValue> read_arguments(const JsonValue& arguments);
+
+}  // namespace fourfold

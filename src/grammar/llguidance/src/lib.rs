@@ -1,0 +1,2 @@
+// Keeps the C functions of llguidance in the static library.
+pub use llguidance::ffi;
