@@ -43,7 +43,7 @@ need_build_packages() {
   need "g++: compiler" "make: build tool" "cmake: build description" "ninja-build: build tool" \
     "pkg-config: finds libraries" "nlohmann-json3-dev: JSON" "libfmt-dev: text formatting" \
     "libcli11-dev: command line" "libedit-dev: line editing" \
-    "libutf8proc-dev: character width"
+    "libtomlplusplus-dev: settings"
 }
 
 # True if this machine can build the Rust library of constrained answers.
