@@ -1,13 +1,10 @@
 #include "engine/eval.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -384,55 +381,19 @@ Result<BaseRecord> BaseReader::read(std::int64_t index) {
 }
 
 Result<BaseWriter> BaseWriter::create(const std::string& path, const BaseHeader& header) {
-  BaseWriter writer;
-  writer.path_ = path;
-  writer.temporary_ = fmt::format("{}.tmp-{}", path, ::getpid());
+  BaseWriter writer(TRY(NewFile::create(path)));
   writer.words_.resize(static_cast<std::size_t>(header.record_words()));
-  writer.file_ = std::fopen(writer.temporary_.c_str(), "wb");
-  if (!writer.file_) return writer.failed("cannot be created");
   const std::array<std::int32_t, 3> numbers = {header.window, header.vocab_size,
                                                static_cast<std::int32_t>(header.n_windows)};
-  TRY(writer.write(kMagic.data(), kMagic.size()));
-  TRY(writer.write(numbers.data(), sizeof numbers));
-  TRY(writer.write(header.tokens.data(), header.tokens.size() * sizeof(TokenId)));
+  TRY(writer.file_.write(std::as_bytes(std::span(kMagic))));
+  TRY(writer.file_.write(std::as_bytes(std::span(numbers))));
+  TRY(writer.file_.write(std::as_bytes(std::span(header.tokens))));
   return writer;
-}
-
-BaseWriter::BaseWriter(BaseWriter&& other) noexcept
-    : path_(std::move(other.path_)),
-      temporary_(std::move(other.temporary_)),
-      file_(std::exchange(other.file_, nullptr)),
-      words_(std::move(other.words_)) {}
-
-BaseWriter::~BaseWriter() {
-  if (!file_) return;
-  std::fclose(file_);
-  ::unlink(temporary_.c_str());
 }
 
 Status BaseWriter::add(std::span<const float> logits) {
   encode_record(logits, words_);
-  return write(words_.data(), words_.size() * sizeof(std::uint16_t));
-}
-
-Status BaseWriter::commit() {
-  const bool written = std::fflush(file_) == 0;
-  const bool renamed = written && std::rename(temporary_.c_str(), path_.c_str()) == 0;
-  if (!renamed) return failed(written ? "cannot be renamed" : "cannot be written");
-  std::fclose(std::exchange(file_, nullptr));
-  return {};
-}
-
-Status BaseWriter::write(const void* data, std::size_t size_bytes) {
-  if (std::fwrite(data, 1, size_bytes, file_) != size_bytes) return failed("cannot be written");
-  return {};
-}
-
-Error BaseWriter::failed(std::string_view what) const {
-  const Code code = errno == ENOSPC   ? Code::ResourceExhausted
-                    : errno == ENOENT ? Code::NotFound
-                                      : Code::PermissionDenied;
-  return {code, fmt::format("{}: {} ({})", temporary_, what, std::strerror(errno))};
+  return file_.write(std::as_bytes(std::span(words_)));
 }
 
 }  // namespace fourfold

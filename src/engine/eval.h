@@ -9,16 +9,17 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/new_file.h"
 #include "base/result.h"
 #include "engine/engine.h"
 
@@ -117,20 +118,14 @@ class BaseReader {
 class BaseWriter {
  public:
   static Result<BaseWriter> create(const std::string& path, const BaseHeader& header);
-  BaseWriter(BaseWriter&& other) noexcept;
-  ~BaseWriter();
 
   Status add(std::span<const float> logits);
-  Status commit();
+  Status commit() { return file_.commit(); }
 
  private:
-  BaseWriter() = default;
-  Status write(const void* data, std::size_t size_bytes);
-  Error failed(std::string_view what) const;
+  explicit BaseWriter(NewFile file) : file_(std::move(file)) {}
 
-  std::string path_;
-  std::string temporary_;
-  std::FILE* file_ = nullptr;
+  NewFile file_;
   std::vector<std::uint16_t> words_;  // of one record
 };
 

@@ -18,7 +18,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing_files::Bytes;
-using testing_files::ByteWriter;
 using testing_files::TempFolder;
 
 // --- The base file ---

@@ -1,16 +1,10 @@
 #include "formats/gguf_writer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/new_file.h"
 
 namespace fourfold {
 namespace {
@@ -25,88 +19,11 @@ std::uint64_t aligned(std::uint64_t n) {
   return static_cast<std::uint64_t>(round_up(static_cast<std::int64_t>(n), kAlignment));
 }
 
-Status write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == ENOMEM)) {
-      return resource_exhausted("cannot be written: {}", std::strerror(errno));
-    }
-    if (n < 0) {
-      return Error{Code::Unknown, fmt::format("cannot be written: {}", std::strerror(errno))};
-    }
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
-// Removes an unfinished file.
-class TemporaryFile {
- public:
-  static Result<TemporaryFile> make(const std::string& beside) {
-    std::string path = beside + ".XXXXXX";
-    const int fd = ::mkostemp(path.data(), O_CLOEXEC);
-    if (fd < 0) {
-      return Error{Code::Unknown, fmt::format("{}: {}", path, std::strerror(errno))};
-    }
-    return TemporaryFile(fd, std::move(path));
-  }
-  TemporaryFile(TemporaryFile&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), path_(std::exchange(other.path_, {})) {}
-  TemporaryFile& operator=(TemporaryFile&&) = delete;
-  ~TemporaryFile() {
-    if (fd_ >= 0) ::close(fd_);
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-
-  int fd() const { return fd_; }
-
-  // On the disk before it gets its name, so that no crash leaves a name without contents.
-  Status rename_to(const std::string& path) {
-    constexpr mode_t kReadable = 0644;
-    const bool done = ::fchmod(fd_, kReadable) == 0 && ::fsync(fd_) == 0 &&
-                      ::close(std::exchange(fd_, -1)) == 0 &&
-                      std::rename(path_.c_str(), path.c_str()) == 0;
-    if (!done) return Error{Code::Unknown, fmt::format("{}: {}", path, std::strerror(errno))};
-    path_.clear();
-    return {};
-  }
-
- private:
-  TemporaryFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-
-  int fd_;
-  std::string path_;
-};
-
 }  // namespace
 
-// Appends little-endian values; the machines we run on are.
-class GgufWriter::Bytes {
- public:
-  explicit Bytes(std::vector<std::byte>& out) : out_(out) {}
-
-  template <class T>
-  Bytes& number(T value) {
-    return raw(&value, sizeof value);
-  }
-  Bytes& string(std::string_view text) {
-    number<std::uint64_t>(text.size());
-    return raw(text.data(), text.size());
-  }
-  Bytes& raw(const void* data, std::size_t size) {
-    const auto* begin = static_cast<const std::byte*>(data);
-    out_.insert(out_.end(), begin, begin + size);
-    return *this;
-  }
-
- private:
-  std::vector<std::byte>& out_;
-};
-
-GgufWriter::Bytes GgufWriter::begin_key(std::string_view key, std::uint32_t type) {
+ByteWriter& GgufWriter::begin_key(std::string_view key, std::uint32_t type) {
   ++n_keys_;
-  return Bytes(keys_).string(key).number(type);
+  return keys_.string(key).number(type);
 }
 
 void GgufWriter::add_string(std::string_view key, std::string_view value) {
@@ -131,7 +48,7 @@ void GgufWriter::add_ints(std::string_view key, std::span<const std::int32_t> va
 }
 
 void GgufWriter::add_bools(std::string_view key, const std::vector<bool>& values) {
-  Bytes bytes = begin_key(key, kArray).number(kBool).number<std::uint64_t>(values.size());
+  ByteWriter& bytes = begin_key(key, kArray).number(kBool).number<std::uint64_t>(values.size());
   for (const bool value : values) bytes.number<std::uint8_t>(value);
 }
 
@@ -148,17 +65,15 @@ void GgufWriter::add_tensor(std::string_view name, DType dtype, std::vector<std:
 }
 
 std::vector<std::byte> GgufWriter::header() const {
-  std::vector<std::byte> header;
-  Bytes out(header);
+  ByteWriter out;
   out.raw("GGUF", 4).number(kVersion).number<std::uint64_t>(tensors_.size()).number(n_keys_);
-  out.raw(keys_.data(), keys_.size());
+  out.raw(keys_.bytes.data(), keys_.bytes.size());
   for (const Tensor& tensor : tensors_) {
     out.string(tensor.name).number(static_cast<std::uint32_t>(tensor.shape.size()));
     for (auto dim = tensor.shape.rbegin(); dim != tensor.shape.rend(); ++dim) out.number(*dim);
     out.number(*gguf_number(tensor.dtype)).number(tensor.offset);
   }
-  header.resize(aligned(header.size()));
-  return header;
+  return std::move(out.pad_to(kAlignment).bytes);
 }
 
 Status GgufWriter::write(int fd, const Source& source) const {
@@ -180,9 +95,9 @@ Status GgufWriter::write(int fd, const Source& source) const {
 }
 
 Status GgufWriter::write_file(const std::string& path, const Source& source) const {
-  TemporaryFile file = TRY(TemporaryFile::make(path));
+  NewFile file = TRY(NewFile::create(path));
   TRY_IN(path, write(file.fd(), source));
-  return file.rename_to(path);
+  return file.commit();
 }
 
 }  // namespace fourfold

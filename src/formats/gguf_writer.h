@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "formats/byte_writer.h"
 #include "tensor/dtype.h"
 
 namespace fourfold {
@@ -57,10 +58,9 @@ class GgufWriter {
   Status write_file(const std::string& path, const Source& source) const;
 
  private:
-  class Bytes;
-  Bytes begin_key(std::string_view key, std::uint32_t type);
+  ByteWriter& begin_key(std::string_view key, std::uint32_t type);
 
-  std::vector<std::byte> keys_;
+  ByteWriter keys_;
   std::uint64_t n_keys_ = 0;
   std::vector<Tensor> tensors_;
   std::uint64_t data_bytes_ = 0;

@@ -1,11 +1,8 @@
 #include "formats/safetensors.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,6 +12,7 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/new_file.h"
 #include "base/utf8.h"
 
 namespace fourfold {
@@ -192,54 +190,6 @@ Status check_contiguous(const std::string& path, const std::vector<TensorInfo>& 
   return {};
 }
 
-// A file under a temporary name that becomes `path` on commit, or goes away.
-class FileToRename {
- public:
-  explicit FileToRename(const std::string& path)
-      : path_(path), temporary_(fmt::format("{}.tmp-{}", path, ::getpid())) {
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  }
-  ~FileToRename() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    ::unlink(temporary_.c_str());
-  }
-  FileToRename(const FileToRename&) = delete;
-  FileToRename& operator=(const FileToRename&) = delete;
-
-  Status write(std::span<const std::byte> bytes) {
-    if (fd_ < 0) return failed("cannot be created");
-    while (!bytes.empty()) {
-      const auto n = ::write(fd_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return failed("cannot be written");
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return {};
-  }
-
-  Status commit() {
-    if (::fsync(fd_) != 0) return failed("cannot be written");
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("cannot be renamed");
-    ::close(std::exchange(fd_, -1));
-    return {};
-  }
-
- private:
-  Error failed(std::string_view what) const {
-    const int error_number = errno;
-    const Code code = error_number == ENOSPC                              ? Code::ResourceExhausted
-                      : error_number == EACCES || error_number == EPERM   ? Code::PermissionDenied
-                      : error_number == ENOENT || error_number == ENOTDIR ? Code::NotFound
-                                                                          : Code::Unknown;
-    return {code, fmt::format("{}: {} ({})", temporary_, what, std::strerror(error_number))};
-  }
-
-  std::string path_;
-  std::string temporary_;
-  int fd_ = -1;
-};
-
 Result<std::string> header_text(const std::vector<TensorToWrite>& tensors) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   std::unordered_set<std::string_view> names;
@@ -302,7 +252,7 @@ Result<std::vector<TensorInfo>> read_safetensors(std::shared_ptr<const MappedFil
 Status write_safetensors(const std::string& path, const std::vector<TensorToWrite>& tensors) {
   const auto header = TRY_IN(path, header_text(tensors));
   const std::uint64_t length = header.size();
-  FileToRename file(path);
+  NewFile file = TRY(NewFile::create(path));
   TRY(file.write(std::as_bytes(std::span(&length, 1))));
   TRY(file.write(std::as_bytes(std::span(header))));
   for (const auto& tensor : tensors) TRY(file.write(tensor.bytes));

@@ -19,35 +19,11 @@
 #include <unistd.h>
 
 #include "base/mapped_file.h"
+#include "formats/byte_writer.h"
 
 namespace fourfold::testing_files {
 
 using Bytes = std::vector<std::byte>;
-
-class ByteWriter {
- public:
-  template <class T>
-  ByteWriter& number(T value) {
-    return raw(&value, sizeof value);
-  }
-  ByteWriter& string(std::string_view text) {
-    number<std::uint64_t>(text.size());
-    return raw(text.data(), text.size());
-  }
-  ByteWriter& raw(const void* data, std::size_t size) {
-    const auto* begin = static_cast<const std::byte*>(data);
-    bytes.insert(bytes.end(), begin, begin + size);
-    return *this;
-  }
-  ByteWriter& raw(std::string_view text) { return raw(text.data(), text.size()); }
-  ByteWriter& zeros(std::size_t size) {
-    bytes.resize(bytes.size() + size);
-    return *this;
-  }
-  ByteWriter& pad_to(std::size_t unit) { return zeros((unit - bytes.size() % unit) % unit); }
-
-  Bytes bytes;
-};
 
 // The value types and tensor types that the tests write.
 inline constexpr std::uint32_t kGgufU8 = 0, kGgufU16 = 2, kGgufU32 = 4, kGgufI32 = 5, kGgufF32 = 6,
