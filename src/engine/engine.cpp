@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 
+#include "chat/stop_text.h"
 #include "kernels/dispatch.h"
 #include "runtime/kv_cache.h"
 #include "tokenizer/detokenizer.h"
@@ -66,43 +67,6 @@ std::uint64_t scratch_bytes(const TextConfig& config, int n_rows) {
   return static_cast<std::uint64_t>(n_rows * row + 2 * std::int64_t{config.vocab_size}) *
          sizeof(float);
 }
-
-// Splits text at stop strings; what might become one is held back.
-class StopText {
- public:
-  explicit StopText(const std::vector<std::string>& stops) : stops_(stops) {}
-
-  // Adds text; returns what is safe to show. After a stop string was met nothing more is shown.
-  std::string push(const std::string& text) {
-    held_ += text;
-    std::size_t end = std::string::npos;
-    for (const auto& stop : stops_) {
-      if (!stop.empty()) end = std::min(end, held_.find(stop));
-    }
-    if (end != std::string::npos) {
-      met_ = true;
-      std::string shown = held_.substr(0, end);
-      held_.clear();
-      return shown;
-    }
-    std::size_t keep = 0;
-    for (const auto& stop : stops_) {
-      for (std::size_t n = std::min(stop.size(), held_.size()); n > keep; --n) {
-        if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) keep = n;
-      }
-    }
-    std::string shown = held_.substr(0, held_.size() - keep);
-    held_.erase(0, held_.size() - keep);
-    return shown;
-  }
-  std::string finish() { return std::exchange(held_, {}); }
-  bool met() const { return met_; }
-
- private:
-  const std::vector<std::string>& stops_;
-  std::string held_;
-  bool met_ = false;
-};
 
 TokenId largest(std::span<const float> logits, std::span<const TokenId> excluded) {
   TokenId best = kNoToken;
@@ -414,15 +378,15 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
     event.text = stop_text.push(detokenizer.push(history.back()));
     result.text += event.text;
     const bool go_on = !on_token || on_token(event);
-    if (stop_text.met() || !go_on) {
-      result.finish = stop_text.met() ? Finish::Stop : Finish::Cancelled;
+    if (stop_text.is_met() || !go_on) {
+      result.finish = stop_text.is_met() ? Finish::Stop : Finish::Cancelled;
       break;
     }
     if (static_cast<std::int64_t>(result.ids.size()) == max_tokens) break;
     TRY(run(std::span(history).last(1), std::function<bool(std::int64_t, std::int64_t)>()));
     ++result.timings.decode_tokens;
   }
-  if (!stop_text.met()) {
+  if (!stop_text.is_met()) {
     TokenEvent rest_of_text;
     rest_of_text.text = stop_text.push(detokenizer.finish());
     rest_of_text.text += stop_text.finish();
