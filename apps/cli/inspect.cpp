@@ -308,20 +308,6 @@ Result<int> inspect_command(const InspectFlags& flags, Context& context) {
   return report.complete() ? kExitDone : kExitFailed;
 }
 
-Status take_kv(const std::string& text, KvOptions& options) {
-  const auto parse = [](std::string_view type_name) -> Result<KvType> {
-    const auto type = kv_type_from_name(type_name);
-    if (type) return *type;
-    return invalid_argument("{} (expected f32, bf16, f16 or q8_0)", printable(type_name));
-  };
-  const auto comma = text.find(',');
-  options.ring = TRY(parse(std::string_view(text).substr(0, comma)));
-  options.global = options.ring;
-  if (comma == std::string::npos) return {};
-  options.global = TRY(parse(std::string_view(text).substr(comma + 1)));
-  return {};
-}
-
 }  // namespace
 
 void register_inspect(CLI::App& program, Context& context) {
@@ -340,7 +326,12 @@ void register_inspect(CLI::App& program, Context& context) {
                  {.names = "--kv",
                   .value = "TYPE",
                   .help = "f32, bf16, f16, q8_0, or RING,GLOBAL: the cache counted (bf16)"},
-                 [flags](const std::string& text) { return take_kv(text, flags->options.kv); });
+                 [flags](const std::string& text) -> Status {
+                   const KvTypes types = TRY(parse_kv_types(text));
+                   flags->options.kv.ring = types.ring;
+                   flags->options.kv.global = types.global;
+                   return {};
+                 });
   add_switch(command, {.names = "--tensors", .help = "list all tensors (off)"}, flags->tensors);
   add_switch(command, {.names = "--check", .help = "read all data: are all numbers finite? (off)"},
              flags->options.check_data);

@@ -23,16 +23,6 @@ Result<KvType> parse_kv_type(std::string_view text) {
   return *type;
 }
 
-// One type for both, or "RING,GLOBAL".
-Status take_kv(const std::string& text, EngineOptions& options) {
-  const auto comma = text.find(',');
-  options.kv_ring = TRY(parse_kv_type(std::string_view(text).substr(0, comma)));
-  options.kv_global = options.kv_ring;
-  if (comma == std::string::npos) return {};
-  options.kv_global = TRY(parse_kv_type(std::string_view(text).substr(comma + 1)));
-  return {};
-}
-
 Status take_logit_bias(const std::string& text, std::vector<LogitBias>& biases) {
   const auto equals = text.find('=');
   if (equals == std::string::npos) {
@@ -46,6 +36,13 @@ Status take_logit_bias(const std::string& text, std::vector<LogitBias>& biases) 
 }
 
 }  // namespace
+
+Result<KvTypes> parse_kv_types(std::string_view text) {
+  const auto comma = text.find(',');
+  const KvType ring = TRY(parse_kv_type(text.substr(0, comma)));
+  if (comma == std::string_view::npos) return KvTypes{ring, ring};
+  return KvTypes{ring, TRY(parse_kv_type(text.substr(comma + 1)))};
+}
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model) {
   EngineOptions& options = flags.options;
@@ -65,7 +62,12 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model) {
                    return {};
                  });
   add_value_flag(command, shared("--kv", "TYPE", "f32, bf16, f16, q8_0, or RING,GLOBAL (bf16)"),
-                 [&options](const std::string& text) { return take_kv(text, options); });
+                 [&options](const std::string& text) -> Status {
+                   const KvTypes types = TRY(parse_kv_types(text));
+                   options.kv_ring = types.ring;
+                   options.kv_global = types.global;
+                   return {};
+                 });
   add_value_flag(command, shared("--chunk", "N", "rows of a prefill step (own choice)"),
                  take_integer(options.chunk, {1, kMostRows}));
   add_switch(command, shared("--exact", "", "f32 activations on dequantised weights (off)"),

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -29,6 +30,13 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model = t
 
 // Opens it with a progress bar on standard error; prints the engine's notes there.
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, Context& context);
+
+// "bf16", the type of rings and global layers alike, or "RING,GLOBAL".
+struct KvTypes {
+  KvType ring = KvType::BF16;
+  KvType global = KvType::BF16;
+};
+Result<KvTypes> parse_kv_types(std::string_view text);
 
 // The file or folder that MODEL stands for: itself, else a name in the model folders.
 Result<std::string> resolve_model(const std::string& model);
