@@ -112,11 +112,7 @@ inline void panel_rows(const PanelView& w, const QuantView& x, float* acc) {
 void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
   int t = 0;
   while (t < n_tokens) {
-    QuantView rest = x;
-    rest.q += t * x.q_stride;
-    if (rest.q_fine) rest.q_fine += t * x.q_stride;
-    rest.scales += t * x.scale_stride;
-    rest.sums += t * x.sum_stride;
+    const QuantView rest = from_token(x, t);
     const bool four = t + 4 <= n_tokens;
     four ? panel_rows<4>(w, rest, acc + t * kPanelRows)
          : panel_rows<1>(w, rest, acc + t * kPanelRows);

@@ -95,17 +95,24 @@ inline void put(std::uint8_t* q, __m512i x) { _mm512_storeu_si512(q, x); }
 // Block layouts: formats.md 2.2. The weights stay unsigned; `zero` of the table says what was
 // added.
 
-void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
+// Blocks of an f16 scale and 32 nibbles; `level_of` makes weights of nibbles.
+template <class LevelOf>
+inline void pack_nibbles(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out,
+                         LevelOf level_of) {
   for (int b = 0; b < k / 32; ++b, rows += 18, out.q += 512) {
     if (b % 3 == 0) prefetch_next(rows, stride, 64);
     store(out.scales + b * kPanelRows, low_half(load_dwords(rows, stride)));
     __m512i quads[4];
     load_quads(rows + 2, stride, quads);
     for (int i = 0; i < 4; ++i) {
-      put(out.q + 64 * i, low_nibbles(quads[i]));
-      put(out.q + 256 + 64 * i, high_nibbles(quads[i]));
+      put(out.q + 64 * i, level_of(low_nibbles(quads[i])));
+      put(out.q + 256 + 64 * i, level_of(high_nibbles(quads[i])));
     }
   }
+}
+
+void pack_q4_0(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
+  pack_nibbles(rows, stride, k, out, [](__m512i nibbles) { return nibbles; });
 }
 
 // The levels of IQ4_NL with 128 added.
@@ -115,16 +122,8 @@ alignas(16) constexpr std::uint8_t kLevels[16] = {1,   24,  45,  63,  79,  93,  
 void pack_iq4_nl(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out) {
   const __m512i levels =
       _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kLevels)));
-  for (int b = 0; b < k / 32; ++b, rows += 18, out.q += 512) {
-    if (b % 3 == 0) prefetch_next(rows, stride, 64);
-    store(out.scales + b * kPanelRows, low_half(load_dwords(rows, stride)));
-    __m512i quads[4];
-    load_quads(rows + 2, stride, quads);
-    for (int i = 0; i < 4; ++i) {
-      put(out.q + 64 * i, _mm512_shuffle_epi8(levels, low_nibbles(quads[i])));
-      put(out.q + 256 + 64 * i, _mm512_shuffle_epi8(levels, high_nibbles(quads[i])));
-    }
-  }
+  pack_nibbles(rows, stride, k, out,
+               [levels](__m512i nibbles) { return _mm512_shuffle_epi8(levels, nibbles); });
 }
 
 // The fifth bits of a row are one u32: bit e belongs to element e.
@@ -307,15 +306,6 @@ inline void panel_tile(const PanelView& w, const QuantView& x, float* acc) {
     }
   }
   for (int t = 0; t < T; ++t) _mm512_storeu_ps(acc + t * kPanelRows, sum[t]);
-}
-
-inline QuantView from_token(const QuantView& x, int t) {
-  QuantView rest = x;
-  rest.q += t * x.q_stride;
-  if (rest.q_fine) rest.q_fine += t * x.q_stride;
-  rest.scales += t * x.scale_stride;
-  rest.sums += t * x.sum_stride;
-  return rest;
 }
 
 template <int kGroup, bool kOffsets, bool kFine>
