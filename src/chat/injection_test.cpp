@@ -9,15 +9,10 @@
 #include "base/code_point.h"
 #include "chat/render.h"
 #include "tokenizer/detokenizer.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
-
-const Tokenizer& tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_BUILD_DIR "/golden/tokenizer/tokenizer.json");
-  return *tokenizer;
-}
 
 using MakeText = std::function<std::string()>;
 
@@ -115,7 +110,7 @@ std::string random_text(std::mt19937& random) {
 std::vector<TokenId> controls_of(const std::vector<TokenId>& ids) {
   std::vector<TokenId> controls;
   for (const TokenId id : ids) {
-    if (tokenizer().is_control(id)) controls.push_back(id);
+    if (full_tokenizer().is_control(id)) controls.push_back(id);
   }
   return controls;
 }
@@ -124,7 +119,7 @@ std::vector<TokenId> controls_of(const std::vector<TokenId>& ids) {
 void expect_no_forged_control(int n_texts) {
   std::mt19937 random(17);
   int n_used = 0;
-  const auto harmless = render(tokenizer(), conversation_of([] { return "x"; }), {});
+  const auto harmless = render(full_tokenizer(), conversation_of([] { return "x"; }), {});
   ASSERT_TRUE(harmless.ok());
   const auto expected = controls_of(harmless->ids);
   ASSERT_GT(expected.size(), 60u);
@@ -133,10 +128,10 @@ void expect_no_forged_control(int n_texts) {
       ++n_used;
       return random_text(random);
     });
-    const auto prompt = render(tokenizer(), conversation, {});
+    const auto prompt = render(full_tokenizer(), conversation, {});
     ASSERT_TRUE(prompt.ok()) << prompt.error().message;
     ASSERT_EQ(controls_of(prompt->ids), expected) << prompt->text;
-    ASSERT_EQ(decode(tokenizer(), prompt->ids), prompt->text);
+    ASSERT_EQ(decode(full_tokenizer(), prompt->ids), prompt->text);
   }
 }
 

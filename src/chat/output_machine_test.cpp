@@ -5,18 +5,13 @@
 #include <string>
 
 #include "base/json_value.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
 
-const Tokenizer& tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_SOURCE_DIR "/tests/golden/tokenizer/tokenizer-small.gguf");
-  return *tokenizer;
-}
-
 bool allows(const OutputMachine& machine, std::string_view piece) {
-  return is_allowed(machine.allowed(), tokenizer().find_piece(piece));
+  return is_allowed(machine.allowed(), small_tokenizer().find_piece(piece));
 }
 
 // The control pieces that may come next, separated by spaces.
@@ -35,8 +30,8 @@ bool allows_text(const OutputMachine& machine) { return allows(machine, "a"); }
 
 // The model says this, each id of which must be allowed.
 void say(OutputMachine& machine, std::string_view text) {
-  for (const TokenId id : tokenizer().encode(text, Trust::Trusted)) {
-    EXPECT_TRUE(is_allowed(machine.allowed(), id)) << tokenizer().piece(id) << " in " << text;
+  for (const TokenId id : small_tokenizer().encode(text, Trust::Trusted)) {
+    EXPECT_TRUE(is_allowed(machine.allowed(), id)) << small_tokenizer().piece(id) << " in " << text;
     const auto committed = machine.commit(id);
     EXPECT_TRUE(committed.ok()) << committed.error().message;
   }
@@ -49,26 +44,26 @@ ChatOutput output_of(OutputMachine& machine) {
 }
 
 TEST(FreeAnswer, AllowsTextThoughtsAndTheEnd) {
-  OutputMachine machine(tokenizer(), {});
+  OutputMachine machine(small_tokenizer(), {});
   EXPECT_TRUE(allows_text(machine));
   EXPECT_EQ(allowed_controls(machine), "<eos> <|tool_response> <|\"|> <|channel> <turn|>");
 }
 
 TEST(FreeAnswer, ForbidsReservedPieces) {
-  OutputMachine machine(tokenizer(), {});
-  ASSERT_FALSE(tokenizer().never_sampled().empty());
-  for (const TokenId id : tokenizer().never_sampled()) {
-    EXPECT_FALSE(is_allowed(machine.allowed(), id)) << tokenizer().piece(id);
+  OutputMachine machine(small_tokenizer(), {});
+  ASSERT_FALSE(small_tokenizer().never_sampled().empty());
+  for (const TokenId id : small_tokenizer().never_sampled()) {
+    EXPECT_FALSE(is_allowed(machine.allowed(), id)) << small_tokenizer().piece(id);
   }
 }
 
 TEST(FreeAnswer, ForbidsThoughtsWhenToldSo) {
-  OutputMachine machine(tokenizer(), {.may_think = false});
+  OutputMachine machine(small_tokenizer(), {.may_think = false});
   EXPECT_FALSE(allows(machine, "<|channel>"));
 }
 
 TEST(FreeAnswer, AllowsCallsOnlyWithTools) {
-  OutputMachine without(tokenizer(), {}), with(tokenizer(), {.may_call = true});
+  OutputMachine without(small_tokenizer(), {}), with(small_tokenizer(), {.may_call = true});
   EXPECT_FALSE(allows(without, "<|tool_call>"));
   EXPECT_TRUE(allows(with, "<|tool_call>"));
   say(with, "<|channel>thought\n");
@@ -76,15 +71,15 @@ TEST(FreeAnswer, AllowsCallsOnlyWithTools) {
 }
 
 TEST(FreeCall, EndsByItsOwnCloser) {
-  OutputMachine machine(tokenizer(), {.may_call = true});
+  OutputMachine machine(small_tokenizer(), {.may_call = true});
   say(machine, "Well <|tool_call>call:f{a:");
   EXPECT_EQ(allowed_controls(machine), "<tool_call|> <|\"|>");
   EXPECT_TRUE(allows_text(machine));
 }
 
 TEST(FreeCall, MayBeFollowedByAnotherOrNot) {
-  OutputMachine parallel(tokenizer(), {.may_call = true});
-  OutputMachine single(tokenizer(), {.may_call = true, .parallel_calls = false});
+  OutputMachine parallel(small_tokenizer(), {.may_call = true});
+  OutputMachine single(small_tokenizer(), {.may_call = true, .parallel_calls = false});
   for (auto* machine : {&parallel, &single}) say(*machine, "<|tool_call>call:f{}<tool_call|>");
   EXPECT_TRUE(allows(parallel, "<|tool_call>"));
   EXPECT_EQ(allowed_controls(single), "<|tool_response>");
@@ -92,8 +87,8 @@ TEST(FreeCall, MayBeFollowedByAnotherOrNot) {
 }
 
 TEST(FreeCall, PenalisesOnlyInsideStrings) {
-  OutputMachine machine(tokenizer(), {.may_call = true});
-  const TokenId a = tokenizer().find_piece("a");
+  OutputMachine machine(small_tokenizer(), {.may_call = true});
+  const TokenId a = small_tokenizer().find_piece("a");
   EXPECT_TRUE(machine.may_penalise(a));
   say(machine, "<|tool_call>call:f{a:");
   EXPECT_FALSE(machine.may_penalise(a));
@@ -104,7 +99,7 @@ TEST(FreeCall, PenalisesOnlyInsideStrings) {
 }
 
 TEST(RequiredCall, IsTheFirstThingSaid) {
-  OutputMachine machine(tokenizer(), {.may_think = false, .must_call = true});
+  OutputMachine machine(small_tokenizer(), {.may_think = false, .must_call = true});
   EXPECT_EQ(allowed_controls(machine), "<|tool_call>");
   EXPECT_FALSE(allows_text(machine));
   say(machine, "<|tool_call>call:f{}<tool_call|>");
@@ -113,7 +108,7 @@ TEST(RequiredCall, IsTheFirstThingSaid) {
 }
 
 TEST(RequiredCall, ComesAfterOneThoughtThatCannotEndTheTurn) {
-  OutputMachine machine(tokenizer(), {.must_call = true});
+  OutputMachine machine(small_tokenizer(), {.must_call = true});
   EXPECT_EQ(allowed_controls(machine), "<|tool_call> <|channel>");
   say(machine, "<|channel>thought\na");
   EXPECT_EQ(allowed_controls(machine), "<|tool_call> <|\"|> <channel|>");
@@ -122,13 +117,13 @@ TEST(RequiredCall, ComesAfterOneThoughtThatCannotEndTheTurn) {
 }
 
 TEST(Thought, MayEndTheTurnWhenNothingIsOwed) {
-  OutputMachine machine(tokenizer(), {.thought_is_open = true});
+  OutputMachine machine(small_tokenizer(), {.thought_is_open = true});
   EXPECT_TRUE(allows_text(machine));
   EXPECT_EQ(allowed_controls(machine), "<eos> <|tool_response> <|\"|> <channel|> <turn|>");
 }
 
 TEST(Thought, IsClosedWhenItsBudgetIsSpent) {
-  OutputMachine machine(tokenizer(), {.thought_budget = 2});
+  OutputMachine machine(small_tokenizer(), {.thought_budget = 2});
   say(machine, "<|channel>thought\na");
   EXPECT_TRUE(allows_text(machine));
   say(machine, "b");
@@ -139,15 +134,15 @@ TEST(Thought, IsClosedWhenItsBudgetIsSpent) {
 }
 
 TEST(Thought, SpendsItsBudgetFromTheBeginningWhenThePromptOpenedIt) {
-  OutputMachine machine(tokenizer(), {.thought_is_open = true, .thought_budget = 1});
+  OutputMachine machine(small_tokenizer(), {.thought_is_open = true, .thought_budget = 1});
   say(machine, "a");
   EXPECT_EQ(allowed_controls(machine), "<channel|>");
 }
 
 TEST(Machine, ReportsWhatItAllowed) {
-  OutputMachine machine(tokenizer(), {.may_call = true});
+  OutputMachine machine(small_tokenizer(), {.may_call = true});
   say(machine, "<|channel>thought\nHm<channel|>Hi <|tool_call>call:f{a:1}<tool_call|>");
-  machine.finish(tokenizer().control().tool_response_open, ChatFinish::Length);
+  machine.finish(small_tokenizer().control().tool_response_open, ChatFinish::Length);
   const auto output = output_of(machine);
   EXPECT_EQ(output.thinking, "Hm");
   EXPECT_EQ(output.content, "Hi");
@@ -157,7 +152,7 @@ TEST(Machine, ReportsWhatItAllowed) {
 }
 
 TEST(Machine, EndsWhenTheTextLoops) {
-  OutputMachine machine(tokenizer(), {.loop_limits = {.min_repeats = 4, .min_tokens = 8}});
+  OutputMachine machine(small_tokenizer(), {.loop_limits = {.min_repeats = 4, .min_tokens = 8}});
   say(machine, "aaaaaaa");
   EXPECT_FALSE(machine.is_over());
   say(machine, "a");
@@ -167,7 +162,7 @@ TEST(Machine, EndsWhenTheTextLoops) {
 }
 
 TEST(Machine, EndsWhereAStopTextBeginsInTheAnswer) {
-  OutputMachine machine(tokenizer(), {.stop = {"END"}});
+  OutputMachine machine(small_tokenizer(), {.stop = {"END"}});
   say(machine, "<|channel>thought\nThe END<channel|>Now EN");
   EXPECT_FALSE(machine.is_over());
   say(machine, "Done");
@@ -196,13 +191,13 @@ class ConstrainedMachine : public testing::Test {
     return std::move(*made);
   }
   static ConstraintFactory& factory() {
-    static ConstraintFactory factory(tokenizer());
+    static ConstraintFactory factory(small_tokenizer());
     return factory;
   }
 };
 
 TEST_F(ConstrainedMachine, BeginsWithTheAnswerOrWithAThought) {
-  OutputMachine machine(tokenizer(), {.answer = yes_or_no()});
+  OutputMachine machine(small_tokenizer(), {.answer = yes_or_no()});
   EXPECT_EQ(allowed_controls(machine), "<|channel>");
   EXPECT_TRUE(allows(machine, "\""));
   EXPECT_FALSE(allows_text(machine));
@@ -211,7 +206,7 @@ TEST_F(ConstrainedMachine, BeginsWithTheAnswerOrWithAThought) {
 }
 
 TEST_F(ConstrainedMachine, OwesTheAnswerAfterAThought) {
-  OutputMachine machine(tokenizer(), {.answer = yes_or_no()});
+  OutputMachine machine(small_tokenizer(), {.answer = yes_or_no()});
   say(machine, "<|channel>thought\n{}");
   EXPECT_EQ(allowed_controls(machine), "<|\"|> <channel|>");
   say(machine, "<channel|>");
@@ -220,19 +215,19 @@ TEST_F(ConstrainedMachine, OwesTheAnswerAfterAThought) {
 }
 
 TEST_F(ConstrainedMachine, EndsTheTurnWhenTheAnswerIsComplete) {
-  OutputMachine machine(tokenizer(), {.may_think = false, .answer = yes_or_no()});
+  OutputMachine machine(small_tokenizer(), {.may_think = false, .answer = yes_or_no()});
   say(machine, "\"yes\"");
   EXPECT_EQ(allowed_controls(machine), "<eos> <turn|>");
   EXPECT_FALSE(allows_text(machine));
 }
 
 TEST_F(ConstrainedMachine, RefusesWhatTheAnswerCannotBe) {
-  OutputMachine machine(tokenizer(), {.answer = yes_or_no()});
-  EXPECT_FALSE(machine.commit(tokenizer().find_piece("a")).ok());
+  OutputMachine machine(small_tokenizer(), {.answer = yes_or_no()});
+  EXPECT_FALSE(machine.commit(small_tokenizer().find_piece("a")).ok());
 }
 
 TEST_F(ConstrainedMachine, KeepsACallWithinItsTool) {
-  OutputMachine machine(tokenizer(), {.may_call = true, .calls = one_tool()});
+  OutputMachine machine(small_tokenizer(), {.may_call = true, .calls = one_tool()});
   EXPECT_TRUE(allows_text(machine));
   say(machine, "Well <|tool_call>call:f{a:");
   EXPECT_EQ(allowed_controls(machine), "<|\"|>");
@@ -244,7 +239,7 @@ TEST_F(ConstrainedMachine, KeepsACallWithinItsTool) {
 }
 
 TEST_F(ConstrainedMachine, ReportsACallWhileItIsWritten) {
-  OutputMachine machine(tokenizer(), {.may_call = true, .calls = one_tool()});
+  OutputMachine machine(small_tokenizer(), {.may_call = true, .calls = one_tool()});
   say(machine, "<|tool_call>call:f{a:<|\"|>x<|\"|>");
   const auto events = machine.take_events();
   ASSERT_FALSE(events.empty());
@@ -253,7 +248,7 @@ TEST_F(ConstrainedMachine, ReportsACallWhileItIsWritten) {
 
 TEST_F(ConstrainedMachine, LetsAToolBeCalledInsteadOfTheAnswer) {
   OutputMachine machine(
-      tokenizer(),
+      small_tokenizer(),
       {.may_think = false, .may_call = true, .calls = one_tool(), .answer = yes_or_no()});
   EXPECT_EQ(allowed_controls(machine), "<|tool_call>");
   say(machine, "<|tool_call>call:f{a:<|\"|>x<|\"|>}<tool_call|>");

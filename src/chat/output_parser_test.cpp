@@ -9,23 +9,12 @@
 
 #include "chat/output_json.h"
 #include "chat/white_space.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
 
 using Type = ChatEvent::Type;
-
-const Tokenizer& full_tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_BUILD_DIR "/golden/tokenizer/tokenizer.gguf");
-  return *tokenizer;
-}
-
-const Tokenizer& small_tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_SOURCE_DIR "/tests/golden/tokenizer/tokenizer-small.gguf");
-  return *tokenizer;
-}
 
 // Python's writer spells an overflown double in a way of its own.
 std::string without_infinity(std::string line) {

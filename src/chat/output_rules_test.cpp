@@ -3,18 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "base/json_value.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
 
-const Tokenizer& tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_SOURCE_DIR "/tests/golden/tokenizer/tokenizer-small.gguf");
-  return *tokenizer;
-}
-
 ConstraintFactory& constraints() {
-  static ConstraintFactory factory(tokenizer());
+  static ConstraintFactory factory(small_tokenizer());
   return factory;
 }
 
@@ -35,7 +30,7 @@ Conversation with_schema() {
 }
 
 bool allows(const OutputMachine& machine, std::string_view piece) {
-  return is_allowed(machine.allowed(), tokenizer().find_piece(piece));
+  return is_allowed(machine.allowed(), small_tokenizer().find_piece(piece));
 }
 
 TEST(OutputRules, FollowTheToolChoice) {
@@ -62,7 +57,7 @@ TEST(OutputRules, ConstrainTheAnswer) {
     return;
   }
   ASSERT_TRUE(rules.ok()) << rules.error().message;
-  OutputMachine machine(tokenizer(), std::move(*rules));
+  OutputMachine machine(small_tokenizer(), std::move(*rules));
   EXPECT_TRUE(allows(machine, "\""));
   EXPECT_FALSE(allows(machine, "a"));
   EXPECT_FALSE(allows(machine, "<|channel>"));
@@ -75,7 +70,7 @@ TEST(OutputRules, GoOnWithAnAnswerThatWasBegun) {
   conversation.messages.push_back(Message::of(Role::Model, "\"ye"));
   auto rules = output_rules(conversation, constraints());
   ASSERT_TRUE(rules.ok()) << rules.error().message;
-  OutputMachine machine(tokenizer(), std::move(*rules));
+  OutputMachine machine(small_tokenizer(), std::move(*rules));
   EXPECT_TRUE(allows(machine, "s"));
   EXPECT_FALSE(allows(machine, "n"));
 

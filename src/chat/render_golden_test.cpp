@@ -7,15 +7,10 @@
 
 #include "chat/render.h"
 #include "chat/request_json.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
-
-const Tokenizer& tokenizer() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_BUILD_DIR "/golden/tokenizer/tokenizer.json");
-  return *tokenizer;
-}
 
 struct Row {
   JsonValue json;
@@ -66,7 +61,8 @@ std::vector<Row> r4_rows() {
 
 Result<Prompt> render_row(const Row& row, bool as_template) {
   const auto conversation = TRY(parse_request(row.request(), {.as_template = as_template}));
-  return render(tokenizer(), conversation, {.variant = row.variant(), .as_template = as_template});
+  return render(full_tokenizer(), conversation,
+                {.variant = row.variant(), .as_template = as_template});
 }
 
 TEST(RenderGolden, WritesWhatTheTemplateWrites) {

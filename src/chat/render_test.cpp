@@ -7,6 +7,7 @@
 
 #include "chat/request_json.h"
 #include "tokenizer/detokenizer.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
@@ -14,12 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// The 4,000 pieces of a small Gemma 4 vocabulary.
-const Tokenizer& gemma4() {
-  static const auto tokenizer =
-      Tokenizer::open(FOURFOLD_SOURCE_DIR "/tests/golden/tokenizer/tokenizer-small.gguf");
-  return *tokenizer;
-}
+const Tokenizer& gemma4() { return small_tokenizer(); }
 
 // Turns, byte pieces, and the one merge that a vocabulary must have.
 const Tokenizer& gemma3() {

@@ -2,15 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "grammar/constraint.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
 
 TEST(ConstraintFactory, ABuildWithoutRustRefusesByName) {
-  const auto tokenizer = Tokenizer::open(std::string(FOURFOLD_SOURCE_DIR) +
-                                         "/tests/golden/tokenizer/tokenizer-small.json");
-  ASSERT_TRUE(tokenizer.ok());
-  ConstraintFactory factory(*tokenizer);
+  ConstraintFactory factory(small_tokenizer());
   EXPECT_FALSE(ConstraintFactory::is_available());
   const auto constraint = factory.any_json();
   ASSERT_FALSE(constraint.ok());

@@ -12,20 +12,15 @@
 #include <thread>
 
 #include "grammar/token_mask.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
 
 using testing::HasSubstr;
 
-const Tokenizer& tokenizer() {
-  static const auto tokenizer = Tokenizer::open(std::string(FOURFOLD_SOURCE_DIR) +
-                                                "/tests/golden/tokenizer/tokenizer-small.json");
-  return *tokenizer;
-}
-
 ConstraintFactory& factory() {
-  static ConstraintFactory factory(tokenizer());
+  static ConstraintFactory factory(small_tokenizer());
   return factory;
 }
 
@@ -44,7 +39,7 @@ Constraint schema(std::string_view text) {
 // Commits a text in the tokenizer's own spelling; control strings are control tokens. The number of
 // tokens that were allowed.
 std::size_t n_accepted(Constraint& constraint, std::string_view text) {
-  const auto ids = tokenizer().encode(text, Trust::Trusted);
+  const auto ids = small_tokenizer().encode(text, Trust::Trusted);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (!constraint.commit(ids[i]).ok()) return i;
   }
@@ -52,7 +47,7 @@ std::size_t n_accepted(Constraint& constraint, std::string_view text) {
 }
 
 bool accepts(Constraint constraint, std::string_view text) {
-  const auto n = tokenizer().encode(text, Trust::Trusted).size();
+  const auto n = small_tokenizer().encode(text, Trust::Trusted).size();
   return n_accepted(constraint, text) == n && constraint.is_accepting();
 }
 
@@ -60,7 +55,7 @@ std::set<TokenId> allowed_ids(Constraint& constraint) {
   const auto mask = constraint.allowed();
   EXPECT_TRUE(mask.ok());
   std::set<TokenId> ids;
-  for (TokenId id = 0; id < tokenizer().vocab_size(); ++id) {
+  for (TokenId id = 0; id < small_tokenizer().vocab_size(); ++id) {
     if (is_allowed(*mask, id)) ids.insert(id);
   }
   return ids;
@@ -112,7 +107,7 @@ TEST(Constraint, EndIdsAreNeverAllowedByTheDocument) {
   EXPECT_FALSE(constraint.is_complete());
   const auto ids = allowed_ids(constraint);
   EXPECT_FALSE(ids.empty());
-  for (const TokenId id : tokenizer().stop_ids()) {
+  for (const TokenId id : small_tokenizer().stop_ids()) {
     EXPECT_FALSE(ids.contains(id));
     EXPECT_FALSE(constraint.commit(id).ok());
   }
@@ -124,7 +119,7 @@ TEST(Constraint, ACompleteDocumentAllowsNothing) {
   EXPECT_TRUE(constraint.is_complete());
   EXPECT_TRUE(constraint.is_accepting());
   EXPECT_TRUE(allowed_ids(constraint).empty());
-  EXPECT_FALSE(constraint.commit(tokenizer().encode("x", Trust::Untrusted)[0]).ok());
+  EXPECT_FALSE(constraint.commit(small_tokenizer().encode("x", Trust::Untrusted)[0]).ok());
   EXPECT_TRUE(constraint.is_complete());
 }
 
@@ -132,10 +127,10 @@ TEST(Constraint, ARefusedTokenChangesNothing) {
   auto constraint = schema(R"({"type":"object","properties":{"a":{"type":"integer"}}})");
   ASSERT_GT(n_accepted(constraint, "{\"a\""), 0u);
   const auto before = allowed_ids(constraint);
-  EXPECT_EQ(constraint.commit(tokenizer().encode("x", Trust::Untrusted)[0]).error().code,
+  EXPECT_EQ(constraint.commit(small_tokenizer().encode("x", Trust::Untrusted)[0]).error().code,
             Code::InvalidArgument);
   EXPECT_EQ(constraint.commit(-1).error().code, Code::InvalidArgument);
-  EXPECT_EQ(constraint.commit(tokenizer().vocab_size()).error().code, Code::InvalidArgument);
+  EXPECT_EQ(constraint.commit(small_tokenizer().vocab_size()).error().code, Code::InvalidArgument);
   EXPECT_EQ(allowed_ids(constraint), before);
 }
 
@@ -167,9 +162,9 @@ TEST(Constraint, ForcesWhatHasNoAlternative) {
   const auto forced = constraint->forced();
   ASSERT_TRUE(forced.ok());
   std::string text;
-  for (const TokenId id : *forced) text += tokenizer().bytes(id);
+  for (const TokenId id : *forced) text += small_tokenizer().bytes(id);
   EXPECT_EQ(text, "<|tool_call>call:get_weather{city:<|\"|>");
-  EXPECT_EQ(*forced, tokenizer().encode(text, Trust::Trusted));
+  EXPECT_EQ(*forced, small_tokenizer().encode(text, Trust::Trusted));
 }
 
 TEST(Constraint, BeginsInTheMiddleOfAToken) {
@@ -188,8 +183,8 @@ TEST(Constraint, BeginsInTheMiddleOfAToken) {
 TEST(Constraint, PenaltiesActInFreeStringValuesOnly) {
   auto constraint = schema(R"({"type":"object","properties":{
       "key":{"type":"string"},"kind":{"enum":["aa","ab"]}},"required":["key","kind"]})");
-  const TokenId letter = tokenizer().encode("a", Trust::Untrusted)[0];
-  const TokenId quote = tokenizer().encode("\"", Trust::Untrusted)[0];
+  const TokenId letter = small_tokenizer().encode("a", Trust::Untrusted)[0];
+  const TokenId quote = small_tokenizer().encode("\"", Trust::Untrusted)[0];
   const auto may_penalise_after = [&](std::string_view text, TokenId id) {
     EXPECT_GT(n_accepted(constraint, text), 0u) << text;
     allowed_ids(constraint);
@@ -207,14 +202,14 @@ TEST(Constraint, PenaltiesActBetweenTheDelimitersOfACall) {
   set.tools.push_back({"f", json(R"({"type":"object","properties":{"s":{"type":"string"}}})")});
   auto constraint = factory().tools(set);
   ASSERT_TRUE(constraint.ok());
-  const TokenId letter = tokenizer().encode("a", Trust::Untrusted)[0];
+  const TokenId letter = small_tokenizer().encode("a", Trust::Untrusted)[0];
   ASSERT_GT(n_accepted(*constraint, "<|tool_call>call:f{s:"), 0u);
   allowed_ids(*constraint);
   EXPECT_FALSE(constraint->may_penalise(letter));
-  ASSERT_TRUE(constraint->commit(tokenizer().control().quote).ok());
+  ASSERT_TRUE(constraint->commit(small_tokenizer().control().quote).ok());
   allowed_ids(*constraint);
   EXPECT_TRUE(constraint->may_penalise(letter));
-  EXPECT_FALSE(constraint->may_penalise(tokenizer().control().quote));
+  EXPECT_FALSE(constraint->may_penalise(small_tokenizer().control().quote));
 }
 
 TEST(Constraint, EverySchemaThatItCannotHoldIsRefusedByName) {
@@ -351,12 +346,12 @@ TEST(Constraint, TheDelimiterIsATokenAndNeverItsCharacters) {
   auto constraint = factory().tools(set);
   ASSERT_TRUE(constraint.ok());
   ASSERT_GT(n_accepted(*constraint, "<|tool_call>call:f{s:"), 0u);
-  const auto spelled = tokenizer().encode("<|\"|>", Trust::Untrusted);
+  const auto spelled = small_tokenizer().encode("<|\"|>", Trust::Untrusted);
   EXPECT_FALSE(constraint->commit(spelled[0]).ok());
-  ASSERT_TRUE(constraint->commit(tokenizer().control().quote).ok());
+  ASSERT_TRUE(constraint->commit(small_tokenizer().control().quote).ok());
   for (const TokenId id : spelled) ASSERT_TRUE(constraint->commit(id).ok());
   EXPECT_FALSE(constraint->is_accepting());
-  EXPECT_EQ(allowed_ids(*constraint).contains(tokenizer().control().quote), true);
+  EXPECT_EQ(allowed_ids(*constraint).contains(small_tokenizer().control().quote), true);
 }
 
 TEST(Constraint, MembersOfACallComeInAnyOrderOrInThatOfTheDeclaration) {
@@ -382,7 +377,7 @@ TEST(Constraint, OrdinarySchemasCompileInLessThanFiftyMilliseconds) {
   std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/schemas.json");
   std::stringstream text;
   text << in.rdbuf();
-  ConstraintFactory fresh(tokenizer());
+  ConstraintFactory fresh(small_tokenizer());
   ASSERT_TRUE(fresh.regex("a").ok());  // makes the tables of the vocabulary
   std::vector<double> times_ms;
   for (const auto& row : json(text.str()).items) {
@@ -414,7 +409,7 @@ TEST(Constraint, LongStringsWithALimitDoNotWearItOut) {
   // The automaton grows with every mask inside such a string.
   auto constraint = schema(R"({"type":"string","maxLength":200000})");
   ASSERT_EQ(n_accepted(constraint, "\""), 1u);
-  const auto words = tokenizer().encode(" lorem ipsum, dolor (sit) amet.", Trust::Untrusted);
+  const auto words = small_tokenizer().encode(" lorem ipsum, dolor (sit) amet.", Trust::Untrusted);
   for (int i = 0; i < 6000; ++i) {
     const TokenId id = words[static_cast<std::size_t>(i * 7) % words.size()];
     const auto mask = constraint.allowed();
@@ -425,7 +420,7 @@ TEST(Constraint, LongStringsWithALimitDoNotWearItOut) {
 }
 
 TEST(ConstraintFactory, ServesSeveralThreads) {
-  ConstraintFactory shared(tokenizer());
+  ConstraintFactory shared(small_tokenizer());
   const auto text = json(R"({"type":"object","properties":{"a":{"type":"integer"}}})");
   std::vector<std::thread> threads;
   std::atomic<int> n_good = 0;

@@ -16,6 +16,7 @@
 #include "base/json_value.h"
 #include "grammar/constraint.h"
 #include "grammar/token_mask.h"
+#include "tokenizer/golden_tokenizers.h"
 
 namespace fourfold {
 namespace {
@@ -40,12 +41,6 @@ const JsonValue& cases(const std::string& name) {
     if (parsed.ok()) at->second = std::move(parsed).value();
   }
   return at->second;
-}
-
-const Tokenizer& small_tokenizer() {
-  static const auto tokenizer = Tokenizer::open(std::string(FOURFOLD_SOURCE_DIR) +
-                                                "/tests/golden/tokenizer/tokenizer-small.json");
-  return *tokenizer;
 }
 
 ConstraintFactory& factory() {
