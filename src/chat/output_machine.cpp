@@ -7,29 +7,6 @@
 namespace fourfold {
 namespace {
 
-constexpr std::size_t kWordBits = 64;
-
-void set_bit(std::vector<std::uint64_t>& words, TokenId id) {
-  const auto bit = static_cast<std::size_t>(id);
-  words[bit / kWordBits] |= std::uint64_t{1} << bit % kWordBits;
-}
-
-void clear_bit(std::vector<std::uint64_t>& words, TokenId id) {
-  const auto bit = static_cast<std::size_t>(id);
-  words[bit / kWordBits] &= ~(std::uint64_t{1} << bit % kWordBits);
-}
-
-std::vector<std::uint64_t> text_ids(const Tokenizer& tokenizer) {
-  const auto n_words =
-      (static_cast<std::size_t>(tokenizer.vocab_size()) + kWordBits - 1) / kWordBits;
-  std::vector<std::uint64_t> words(n_words, 0);
-  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
-    if (!tokenizer.is_control(id)) set_bit(words, id);
-  }
-  for (const TokenId id : tokenizer.never_sampled()) clear_bit(words, id);
-  return words;
-}
-
 OutputParserOptions parser_options(const OutputMachineOptions& options) {
   return {.thought_is_open = options.thought_is_open, .stream_calls = options.calls.has_value()};
 }
@@ -42,8 +19,7 @@ OutputMachine::OutputMachine(const Tokenizer& tokenizer, Options options)
       parser_(tokenizer, parser_options(options_)),
       stop_(options_.stop),
       loops_(options_.loop_limits),
-      text_(text_ids(tokenizer)),
-      mask_(text_.size(), 0) {
+      mask_(tokenizer.text_ids().size(), 0) {
   update_mask();
 }
 
@@ -129,7 +105,7 @@ void OutputMachine::allow_in_content() {
     if (options_.answer->is_accepting()) allow({control.turn_close, control.eos});
     if (may_begin_call() && !answer_has_begun_) allow({control.tool_call_open});
   } else {
-    mask_ = text_;
+    allow_text();
     allow({control.quote});
     if (may_begin_call()) allow({control.tool_call_open});
     allow_end_of_turn();
@@ -152,7 +128,7 @@ void OutputMachine::allow_in_thought() {
       !parser_.label_is_pending()) {
     return allow({control.channel_close});
   }
-  mask_ = text_;
+  allow_text();
   allow({control.channel_close, control.quote});
   if (may_begin_call()) allow({control.tool_call_open});
   if (!owes_answer()) allow_end_of_turn();
@@ -161,18 +137,23 @@ void OutputMachine::allow_in_thought() {
 void OutputMachine::allow_in_call() {
   if (options_.calls) return allow_by(*options_.calls);
   const ControlIds& control = tokenizer_.control();
-  mask_ = text_;
+  allow_text();
   allow({control.quote, control.tool_call_close});
+}
+
+void OutputMachine::allow_text() {
+  const auto text = tokenizer_.text_ids();
+  mask_.assign(text.begin(), text.end());
 }
 
 void OutputMachine::allow(std::initializer_list<TokenId> ids) {
   for (const TokenId id : ids) {
-    if (id != kNoToken) set_bit(mask_, id);
+    if (id != kNoToken) set_id(mask_, id);
   }
 }
 
 void OutputMachine::allow_end_of_turn() {
-  for (const TokenId id : tokenizer_.stop_ids()) set_bit(mask_, id);
+  for (const TokenId id : tokenizer_.stop_ids()) set_id(mask_, id);
 }
 
 void OutputMachine::allow_by(Constraint& constraint) {

@@ -77,6 +77,7 @@ class OutputMachine final : public TokenMask {
   void allow_after_calls();
   void allow_in_thought();
   void allow_in_call();
+  void allow_text();
   void allow(std::initializer_list<TokenId> ids);
   void allow_end_of_turn();
   // What the constraint allows; an ambiguous grammar ends the answer rather than losing it.
@@ -95,7 +96,6 @@ class OutputMachine final : public TokenMask {
   OutputParser parser_;
   StopText stop_;
   LoopDetector loops_;
-  std::vector<std::uint64_t> text_;  // ids that are no control tokens and may be sampled
   std::vector<std::uint64_t> mask_;
   bool is_empty_ = true;  // no id has come
   bool answer_has_begun_ = false;

@@ -17,6 +17,7 @@
 #include "grammar/schema_grammar.h"
 #include "grammar/tool_grammar.h"
 #include "grammar/value_tracker.h"
+#include "tokenizer/id_bits.h"
 
 namespace fourfold {
 
@@ -96,34 +97,18 @@ struct Compiled {
   UsedMatcher idle;
 };
 
-// Ids that text never contains: control pieces and reserved ones.
-std::vector<TokenId> tokens_without_text(const Tokenizer& tokenizer) {
-  std::vector<TokenId> ids = tokenizer.never_sampled();
-  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
-    if (tokenizer.is_control(id)) ids.push_back(id);
-  }
-  std::ranges::sort(ids);
-  const auto rest = std::ranges::unique(ids);
-  ids.erase(rest.begin(), rest.end());
-  return ids;
-}
-
 // What Constraint and its factory know of the vocabulary.
 struct Vocabulary {
-  explicit Vocabulary(const Tokenizer& t)
-      : tokenizer(t), without_text(tokens_without_text(t)), byte_ids(256, kNoToken) {
+  explicit Vocabulary(const Tokenizer& t) : tokenizer(t), byte_ids(256, kNoToken) {
     for (int byte = 0; byte < 256; ++byte) {
       byte_ids[static_cast<std::size_t>(byte)] = t.find_piece(fmt::format("<0x{:02X}>", byte));
     }
   }
 
-  std::size_t n_words() const {
-    return (static_cast<std::size_t>(tokenizer.vocab_size()) + 63) / 64;
-  }
-  bool has_text(TokenId id) const { return !std::ranges::binary_search(without_text, id); }
+  std::size_t n_words() const { return tokenizer.text_ids().size(); }
+  bool has_text(TokenId id) const { return has_id(tokenizer.text_ids(), id); }
 
   const Tokenizer& tokenizer;
-  std::vector<TokenId> without_text;
   std::vector<TokenId> byte_ids;
 };
 
@@ -218,14 +203,15 @@ Status Constraint::Impl::compute_mask() {
   if (!fill_mask() && !(start_again() && fill_mask())) {
     return resource_exhausted("the constraint cannot go on: {}", error_of(matcher()));
   }
-  const auto forbid = [&](TokenId id) {
-    if (id >= 0) mask[static_cast<std::size_t>(id) / 64] &= ~(1ull << (id % 64));
-  };
-  forbid(vocabulary->tokenizer.control().eos);
-  if (compiled->content != Content::Call) std::ranges::for_each(vocabulary->without_text, forbid);
+  const Tokenizer& tokenizer = vocabulary->tokenizer;
+  if (const TokenId eos = tokenizer.control().eos; eos != kNoToken) clear_id(mask, eos);
+  if (compiled->content != Content::Call) {
+    const auto text = tokenizer.text_ids();
+    for (std::size_t word = 0; word < text.size(); ++word) mask[word] &= text[word];
+  }
   int n_allowed = 0;
   for (const auto word : mask) n_allowed += std::popcount(word);
-  is_free = n_allowed >= vocabulary->tokenizer.vocab_size() / kFreeShare;
+  is_free = n_allowed >= tokenizer.vocab_size() / kFreeShare;
   has_mask = true;
   return {};
 }

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "tokenizer/id_bits.h"
 #include "tokenizer/token_id.h"
 
 namespace fourfold {
@@ -17,8 +18,8 @@ class TokenMask {
  public:
   virtual ~TokenMask() = default;
 
-  // Which ids may come next: bit id % 64 of word id / 64, at least one of them set; ⌈V / 64⌉ words
-  // (ids beyond the words are forbidden). Empty: all ids may. Valid until the next commit.
+  // Which ids may come next, as id_bits.h has them, at least one. Empty: all ids may. Valid until
+  // the next commit.
   virtual std::span<const std::uint64_t> allowed() const = 0;
 
   // Whether penalties for repetition may act on this id here: in constrained text only on tokens
@@ -30,8 +31,7 @@ class TokenMask {
 };
 
 inline bool is_allowed(std::span<const std::uint64_t> allowed, TokenId id) {
-  const auto word = static_cast<std::size_t>(id) / 64;
-  return word < allowed.size() && (allowed[word] >> (id % 64) & 1);
+  return has_id(allowed, id);
 }
 
 }  // namespace fourfold

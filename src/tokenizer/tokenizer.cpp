@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tokenizer/id_bits.h"
 #include "tokenizer/tokenizer_data.h"
 
 namespace fourfold {
@@ -54,6 +55,7 @@ Tokenizer::Tokenizer(Parts parts, TokenizerData data)
       bpe_(pieces_, parts.byte_pieces, std::move(parts.merges)),
       control_(find_control_ids(family_, pieces_)),
       is_control_(static_cast<std::size_t>(vocab_size()), false),
+      text_ids_(n_id_words(vocab_size()), 0),
       warnings_(std::move(data.warnings)) {
   for (const auto& control : control_pieces(family_)) {
     const TokenId id = control_.*control.id;
@@ -66,6 +68,10 @@ Tokenizer::Tokenizer(Parts parts, TokenizerData data)
     if (is_reserved(pieces_[id])) never_sampled_.push_back(id);
   }
   std::sort(never_sampled_.begin(), never_sampled_.end());
+  for (TokenId id = 0; id < vocab_size(); ++id) {
+    if (!is_control_[id]) set_id(text_ids_, id);
+  }
+  for (const TokenId id : never_sampled_) clear_id(text_ids_, id);
   for (const TokenId id : {control_.eos, control_.turn_close, control_.tool_response_open}) {
     if (id != kNoToken) stop_ids_.push_back(id);
   }

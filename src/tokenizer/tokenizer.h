@@ -75,6 +75,8 @@ class Tokenizer {
   bool ends_turn(TokenId id) const;
   // Control pieces that belong to prompts, and reserved pieces. Sorted.
   const std::vector<TokenId>& never_sampled() const { return never_sampled_; }
+  // All ids but control pieces and those: what a text may consist of. As id_bits.h has them.
+  std::span<const std::uint64_t> text_ids() const { return text_ids_; }
 
  private:
   // What build() has checked and the encoder needs.
@@ -107,6 +109,7 @@ class Tokenizer {
   LiteralMatcher user_defined_;  // Gemma 3: runs of blanks and HTML tags, in every text
   std::vector<TokenId> stop_ids_;
   std::vector<TokenId> never_sampled_;
+  std::vector<std::uint64_t> text_ids_;
   std::vector<std::string> warnings_;
 };
 
