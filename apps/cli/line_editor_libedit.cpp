@@ -58,6 +58,9 @@ class LibeditLineEditor : public LineEditor {
 
   Input read(const std::string& prompt) override {
     prompt_ = prompt;
+    // libedit itself does this only after it has shown the prompt, and a Ctrl-D typed in between
+    // would be taken by the terminal and lost.
+    el_set(edit_, EL_PREP_TERM, 1);
     int n = 0;
     const char* text = el_gets(edit_, &n);
     if (is_interrupted()) {
