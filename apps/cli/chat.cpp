@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "chat/format_hint.h"
+#include "chat/held_spelling.h"
 #include "chat/model_kind.h"
 #include "chat/output_rules.h"
 #include "chat/render.h"
@@ -63,14 +65,18 @@ Result<Answer> Chat::say(const std::string& text, bool silent) {
     describe(said);
     return said;
   }
-  auto& messages = history_.messages;
-  const std::size_t n_before = messages.size();
-  messages.push_back(Message::of(Role::User, text));
+  history_.messages.push_back(Message::of(Role::User, text));
   auto said = answer(silent);
   const bool was_stopped = said.ok() && said->finish == name(ChatFinish::Cancelled);
   // As if it had not been asked.
-  if (!said.ok() || (was_stopped && said->text.empty())) messages.resize(n_before);
+  if (!said.ok() || (was_stopped && said->text.empty())) forget_last_exchange();
   return said;
+}
+
+void Chat::forget_last_exchange() {
+  auto& messages = history_.messages;
+  while (messages.back().role != Role::User) messages.pop_back();
+  messages.pop_back();
 }
 
 Result<Answer> Chat::answer(bool silent) {
@@ -108,6 +114,8 @@ Result<Answer> Chat::speak(bool silent) {
 
 void Chat::remember(Answer& answer) {
   for (auto& call : answer.calls) call.id = fmt::format("call-{}", ++n_calls_);
+  // Nothing but a thought that was cut off.
+  if (answer.text.empty() && answer.calls.empty()) return;
   auto message = Message::of(Role::Model, answer.text);
   message.thought = answer.thinking;
   message.calls = answer.calls;
@@ -168,13 +176,36 @@ Conversation Chat::conversation() const {
   }
   conversation.thinking = settings_.thinking;
   conversation.tools = settings_.tools;
+  conversation.tool_choice = settings_.tool_choice;
   conversation.response_format = settings_.format;
   conversation.stop = settings_.sampling.stop;
-  return conversation;
+  return with_format_hint(std::move(conversation));
 }
 
-Result<Prompt> Chat::render_prompt(const Conversation& conversation) const {
-  return render(tokenizer_, conversation, {.variant = variant_of(engine_.config())});
+Result<Prompt> Chat::render_prompt(Conversation& conversation) {
+  const RenderOptions options{.variant = variant_of(engine_.config())};
+  if (!settings_.is_dialogue) {
+    auto prompt = TRY(render(tokenizer_, conversation, options));
+    const auto n_tokens = static_cast<std::int64_t>(prompt.ids.size());
+    if (n_tokens >= engine_.context()) return prompt_too_long(n_tokens, engine_.context());
+    return prompt;
+  }
+  auto fitted = TRY(fit_prompt(tokenizer_, conversation, options, engine_.context()));
+  if (fitted.n_forgotten_messages > 0) forget(fitted, conversation);
+  Prompt prompt = std::move(fitted.prompt);
+  auto ids = with_held_spelling(tokenizer_, session_->ids(), prompt.ids);
+  if (static_cast<std::int64_t>(ids.size()) < engine_.context()) prompt.ids = std::move(ids);
+  return prompt;
+}
+
+void Chat::forget(const FittedPrompt& fitted, Conversation& conversation) {
+  forget_messages(conversation.messages, fitted.n_forgotten_messages);
+  forget_messages(history_.messages, fitted.n_forgotten_messages);
+  context_.note(fmt::format(
+      "the context of {} tokens is full: forgot the oldest {} ({} tokens)", engine_.context(),
+      fitted.n_forgotten_exchanges == 1 ? "exchange"
+                                        : fmt::format("{} exchanges", fitted.n_forgotten_exchanges),
+      fitted.n_forgotten_tokens));
 }
 
 std::int64_t Chat::room_behind(const Prompt& prompt) const {

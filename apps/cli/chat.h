@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "chat/conversation.h"
+#include "chat/fit_prompt.h"
 #include "chat/prompt.h"
 #include "cli/answer.h"
 #include "cli/model_flags.h"
@@ -24,8 +25,13 @@ Result<Thinking> parse_thinking(std::string_view text);
 struct ChatSettings {
   Thinking thinking;
   std::vector<Tool> tools;
+  ToolChoice tool_choice;
   ResponseFormat format;
   SamplingFlags sampling;
+  // Turns of one conversation: what the model said keeps its own spelling, and the oldest exchanges
+  // are forgotten once the context is full. Otherwise the prompt does not depend on what came
+  // before, and is refused if it does not fit.
+  bool is_dialogue = true;
 };
 
 // Runs the calls of an answer, so that the model goes on with their results.
@@ -76,13 +82,16 @@ class Chat {
   };
   Result<Turn> next_turn();
   Conversation conversation() const;
-  Result<Prompt> render_prompt(const Conversation& conversation) const;
+  // Forgets what does not fit.
+  Result<Prompt> render_prompt(Conversation& conversation);
+  void forget(const FittedPrompt& fitted, Conversation& conversation);
   // Tokens for thoughts and answer behind a prompt.
   std::int64_t room_behind(const Prompt& prompt) const;
 
   // One round: the model speaks until it ends its turn or wants results.
   Result<Answer> speak(bool silent);
   void remember(Answer& answer);
+  void forget_last_exchange();
   void add_results();
   void describe(const Answer& answer);
   void tell_loosened(const OutputMachine::Options& options);

@@ -1,132 +1,147 @@
 #include "cli/request_lines.h"
 
 #include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
 #include <nlohmann/json.hpp>
 
-#include "base/json.h"
 #include "base/utf8.h"
+#include "chat/request_json.h"
+#include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/interactive.h"
+#include "cli/tools.h"
 
 namespace fourfold {
 namespace {
 
-using nlohmann::json;
-
-Result<Role> parse_role(const std::string& role) {
-  if (role == "system" || role == "developer") return Role::System;
-  if (role == "user") return Role::User;
-  if (role == "assistant" || role == "model") return Role::Model;
-  return invalid_argument("role: {} (expected system, user or assistant)", printable(role));
-}
-
-Result<std::string> string_member(const json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) {
-    return invalid_argument("{}: expected a string", key);
-  }
-  return *found->get_ptr<const std::string*>();
-}
-
-Result<std::vector<Message>> parse_messages(const json& request) {
-  const auto list = request.find("messages");
-  if (list == request.end() || !list->is_array() || list->empty()) {
-    return invalid_argument("messages: expected a list of messages");
-  }
-  std::vector<Message> messages;
-  for (const auto& item : *list) {
-    const auto where = fmt::format("messages[{}]", messages.size());
-    if (!item.is_object()) return invalid_argument("{}: expected an object", where);
-    const auto role = TRY_IN(where, string_member(item, "role"));
-    const Role speaker = TRY_IN(where, parse_role(role));
-    auto text = TRY_IN(where, string_member(item, "content"));
-    messages.push_back(Message::of(speaker, std::move(text)));
-  }
-  return messages;
-}
-
 // Absent and null: the command line's own setting stays.
-const json* find_setting(const json& request, const char* key) {
-  const auto found = request.find(key);
-  return found == request.end() || found->is_null() ? nullptr : &*found;
+const JsonValue* find_setting(const JsonValue& request, std::string_view key) {
+  const JsonValue* value = request.find(key);
+  return value && value->is_null() ? nullptr : value;
 }
 
-Result<std::optional<std::int64_t>> count_member(const json& request, const char* key) {
-  const json* value = find_setting(request, key);
-  if (!value) return std::optional<std::int64_t>();
-  if (!value->is_number_unsigned()) {
-    return invalid_argument("{}: expected a whole number of 0 or more", key);
-  }
-  return std::optional(static_cast<std::int64_t>(*value->get_ptr<const std::uint64_t*>()));
-}
-
-Status read_sampling(const json& request, SamplingFlags& sampling) {
-  if (const json* temperature = find_setting(request, "temperature")) {
-    if (!temperature->is_number()) return invalid_argument("temperature: expected a number");
-    sampling.temperature = temperature->get<float>();
-  }
-  if (const auto seed = TRY(count_member(request, "seed"))) {
-    sampling.seed = static_cast<std::uint64_t>(*seed);
-  }
-  if (const auto n = TRY(count_member(request, "max_tokens"))) sampling.max_tokens = *n;
+template <class Target>
+Status read_number(const JsonValue& request, const char* key, NumberRange range, Target& target) {
+  const JsonValue* value = find_setting(request, key);
+  if (!value) return {};
+  if (!value->is_number()) return invalid_argument("{}: expected a number", key);
+  target = static_cast<float>(TRY_IN(key, parse_number(value->text, range)));
   return {};
 }
 
-Status check_keys(const json& request) {
-  constexpr std::array kKnown = {"messages", "tools",      "schema",     "think",
-                                 "seed",     "max_tokens", "temperature"};
-  for (const auto& [key, value] : request.items()) {
-    if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end()) {
-      return unimplemented("{}: not supported here (expected {})", printable(key),
+// A whole number of 0 or more.
+template <class Target>
+Status read_count(const JsonValue& request, const char* key, Target& target) {
+  const JsonValue* value = find_setting(request, key);
+  if (!value) return {};
+  if (!value->is_integer()) {
+    return invalid_argument("{}: expected a whole number of 0 or more", key);
+  }
+  target = static_cast<NumberOf<Target>>(TRY_IN(key, parse_integer(value->text, {.least = 0})));
+  return {};
+}
+
+Status read_stop(const JsonValue& request, SamplingFlags& sampling) {
+  const JsonValue* stop = find_setting(request, "stop");
+  if (!stop) return {};
+  const auto texts = stop->is_array() ? stop->items : std::vector{*stop};
+  sampling.stop.clear();
+  for (const auto& text : texts) {
+    if (!text.is_string()) return invalid_argument("stop: expected a string or a list of them");
+    sampling.stop.push_back(text.text);
+  }
+  return {};
+}
+
+Status read_sampling(const JsonValue& request, SamplingFlags& sampling) {
+  TRY(read_number(request, "temperature", {.least = 0}, sampling.temperature));
+  TRY(read_number(request, "top_p", {.least = 0, .most = 1}, sampling.top_p));
+  TRY(read_number(request, "min_p", {.least = 0, .most = 1}, sampling.min_p));
+  TRY(read_count(request, "top_k", sampling.top_k));
+  TRY(read_count(request, "seed", sampling.seed));
+  TRY(read_count(request, "max_tokens", sampling.max_tokens));
+  return read_stop(request, sampling);
+}
+
+Status check_keys(const JsonValue& request) {
+  constexpr std::array kKnown = {
+      "messages", "tools", "tool_choice", "parallel_tool_calls", "schema", "response_format",
+      "think",    "seed",  "max_tokens",  "temperature",         "top_k",  "top_p",
+      "min_p",    "stop"};
+  for (const auto& member : request.members) {
+    if (std::find(kKnown.begin(), kKnown.end(), member.key) == kKnown.end()) {
+      return unimplemented("{}: not supported here (expected {})", printable(member.key),
                            fmt::join(kKnown, ", "));
     }
   }
   return {};
 }
 
-Result<Thinking> read_thinking(const json& request, const Thinking& usual) {
-  const json* think = find_setting(request, "think");
-  if (!think) return usual;
-  if (!think->is_boolean() && !think->is_number_unsigned()) {
+Status read_thinking(const JsonValue& request, Thinking& thinking) {
+  const JsonValue* think = find_setting(request, "think");
+  if (!think) return {};
+  if (!think->is_bool() && !think->is_integer()) {
     return invalid_argument("think: expected true, false or a number of tokens");
   }
-  return parse_thinking(think->dump());
+  thinking = TRY_IN("think", parse_thinking(to_json_text(*think)));
+  return {};
 }
 
-// Tools and schema keep the order and spelling of their text.
-Status read_shapes(const JsonValue& request, ChatSettings& settings) {
-  const auto find = [&](std::string_view key) {
-    const JsonValue* value = request.find(key);
-    return value && value->is_null() ? nullptr : value;
-  };
-  if (const JsonValue* tools = find("tools")) settings.tools = TRY(read_tools(*tools));
-  if (const JsonValue* schema = find("schema")) {
-    settings.format = {.kind = ResponseFormat::Kind::JsonSchema, .schema = *schema, .source = {}};
+Status read_tool_settings(const JsonValue& request, ChatSettings& settings) {
+  if (const JsonValue* tools = find_setting(request, "tools")) {
+    settings.tools = TRY(read_tools(*tools));
+  }
+  if (const JsonValue* choice = find_setting(request, "tool_choice")) {
+    settings.tool_choice = TRY_IN("tool_choice", read_tool_choice(*choice, settings.tools));
+  }
+  if (const JsonValue* parallel = find_setting(request, "parallel_tool_calls")) {
+    if (!parallel->is_bool()) {
+      return invalid_argument("parallel_tool_calls: expected true or false");
+    }
+    settings.tool_choice.parallel = parallel->boolean;
   }
   return {};
 }
 
-Result<ChatSettings> read_settings(const json& request, const std::string& line,
-                                   const ChatSettings& usual) {
+Status read_format(const JsonValue& request, ResponseFormat& format) {
+  const JsonValue* schema = find_setting(request, "schema");
+  const JsonValue* other = find_setting(request, "response_format");
+  if (schema && other) return invalid_argument("schema: does not go with response_format");
+  if (schema) format = {.kind = ResponseFormat::Kind::JsonSchema, .schema = *schema, .source = {}};
+  if (other) format = TRY_IN("response_format", read_response_format(*other));
+  return {};
+}
+
+Result<ChatSettings> read_settings(const JsonValue& request, const ChatSettings& usual) {
   ChatSettings settings = usual;
+  settings.is_dialogue = false;
   TRY(read_sampling(request, settings.sampling));
-  settings.thinking = TRY(read_thinking(request, usual.thinking));
-  const auto in_order = TRY(parse_json_value(line));
-  TRY(read_shapes(in_order, settings));
+  TRY(read_thinking(request, settings.thinking));
+  TRY(read_tool_settings(request, settings));
+  TRY(read_format(request, settings.format));
   return settings;
 }
 
+Result<std::vector<Message>> read_some_messages(const JsonValue& request) {
+  const JsonValue* list = find_setting(request, "messages");
+  if (!list || !list->is_array() || list->items.empty()) {
+    return invalid_argument("messages: expected a list of messages");
+  }
+  return read_messages(*list);
+}
+
 // A request of its own: its history and settings leave no trace.
-Result<JsonValue> answer_request(const json& request, const std::string& line, Chat& chat) {
+Result<JsonValue> answer_request(const JsonValue& request, Chat& chat) {
   TRY(check_keys(request));
-  if (chat.is_pretrained())
+  if (chat.is_pretrained()) {
     return failed_precondition("messages: a pretrained model does not chat");
-  auto messages = TRY(parse_messages(request));
+  }
+  auto messages = TRY(read_some_messages(request));
   const ChatSettings usual = chat.settings();
-  auto settings = TRY(read_settings(request, line, usual));
+  auto settings = TRY(read_settings(request, usual));
   TRY(chat.set(std::move(settings)));
 
   auto history = chat.replace({.system = {}, .messages = std::move(messages)});
@@ -144,9 +159,9 @@ Result<JsonValue> answer_turn(const std::string& text, Chat& chat) {
 
 Result<JsonValue> answer_line(const std::string& line, Chat& chat) {
   if (!line.starts_with('{') && !line.starts_with('"')) return answer_turn(line, chat);
-  const json request = TRY(parse_json(line));
-  if (request.is_string()) return answer_turn(*request.get_ptr<const std::string*>(), chat);
-  return answer_request(request, line, chat);
+  const auto request = TRY(parse_json_value(line));
+  if (request.is_string()) return answer_turn(request.text, chat);
+  return answer_request(request, chat);
 }
 
 }  // namespace

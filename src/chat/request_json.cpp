@@ -191,7 +191,84 @@ Result<Message> read_message(const JsonValue& value, const RequestOptions& optio
   return message;
 }
 
+// {"function": {"name": …}} or {"name": …}, the name of a tool that is declared.
+Result<std::string> read_tool_name(const JsonValue& value, const std::vector<Tool>& tools) {
+  const JsonValue& function = member_of(value, "function");
+  const auto name = TRY(required_string(function.is_object() ? function : value, "name"));
+  for (const auto& tool : tools) {
+    if (tool.name == name) return name;
+  }
+  return invalid_argument("{}: no tool of this name is declared", printable(name));
+}
+
+Result<ToolChoice::Mode> tool_mode(const JsonValue& value) {
+  if (value.text == "none") return ToolChoice::Mode::None;
+  if (value.text == "auto") return ToolChoice::Mode::Auto;
+  if (value.text == "required") return ToolChoice::Mode::Required;
+  return invalid_argument("{} (expected none, auto or required)", printable(value.text));
+}
+
+Result<ToolChoice> read_allowed_tools(const JsonValue& choice, const std::vector<Tool>& tools) {
+  const JsonValue& nested = member_of(choice, "allowed_tools");
+  const JsonValue& allowed = nested.is_object() ? nested : choice;
+  ToolChoice out;
+  const JsonValue& mode = member_of(allowed, "mode");
+  if (!mode.is_null()) out.mode = TRY_IN("mode", tool_mode(mode));
+  out.names = TRY(
+      read_list(allowed, "tools", [&](const auto& tool) { return read_tool_name(tool, tools); }));
+  if (out.names.empty()) return invalid_argument("tools: expected at least one");
+  return out;
+}
+
 }  // namespace
+
+Result<std::vector<Message>> read_messages(const JsonValue& list, const RequestOptions& options) {
+  if (!list.is_array()) return wrong_type("messages", "a list", list);
+  std::vector<Message> messages;
+  messages.reserve(list.items.size());
+  for (const auto& item : list.items) {
+    messages.push_back(TRY_IN(item_name("messages", messages.size()), read_message(item, options)));
+  }
+  return messages;
+}
+
+Result<ToolChoice> read_tool_choice(const JsonValue& value, const std::vector<Tool>& tools) {
+  if (value.is_string()) return ToolChoice{.mode = TRY(tool_mode(value))};
+  if (!value.is_object()) return wrong_type("tool_choice", "a string or an object", value);
+  const auto type = TRY(required_string(value, "type"));
+  if (type == "allowed_tools") return read_allowed_tools(value, tools);
+  if (type != "function") {
+    return invalid_argument("type: {} (expected function or allowed_tools)", printable(type));
+  }
+  auto name = TRY(read_tool_name(value, tools));
+  return ToolChoice{.mode = ToolChoice::Mode::Required, .names = {std::move(name)}};
+}
+
+Result<ResponseFormat> read_response_format(const JsonValue& value) {
+  using Kind = ResponseFormat::Kind;
+  if (!value.is_object()) return wrong_type("response_format", "an object", value);
+  const auto type = TRY(required_string(value, "type"));
+  ResponseFormat format;
+  if (type == "text") return format;
+  if (type == "json_object") {
+    format.kind = Kind::Json;
+    return format;
+  }
+  if (type == "json_schema") {
+    const JsonValue* schema = member_of(value, "json_schema").find("schema");
+    if (!schema) return invalid_argument("json_schema.schema: missing");
+    format.kind = Kind::JsonSchema;
+    format.schema = *schema;
+    return format;
+  }
+  if (type == "regex" || type == "grammar") {
+    format.kind = type == "regex" ? Kind::Regex : Kind::Grammar;
+    format.source = TRY(required_string(value, type));
+    return format;
+  }
+  return invalid_argument("type: {} (expected text, json_object, json_schema, regex or grammar)",
+                          printable(type));
+}
 
 Result<JsonValue> read_arguments(const JsonValue& arguments) {
   if (arguments.is_object()) return arguments;
@@ -223,12 +300,8 @@ Result<Tool> read_tool(const JsonValue& wrapped) {
 Result<Conversation> parse_request(std::string_view text, const RequestOptions& options) {
   const auto request = TRY(parse_json_value(text, {.replace_lone_surrogates = true}));
   if (!request.is_object()) return wrong_type("request", "an object", request);
-  if (!member_of(request, "messages").is_array()) {
-    return wrong_type("messages", "a list", member_of(request, "messages"));
-  }
   Conversation out;
-  out.messages = TRY(read_list(
-      request, "messages", [&](const auto& message) { return read_message(message, options); }));
+  out.messages = TRY(read_messages(member_of(request, "messages"), options));
   out.tools = TRY(read_list(request, "tools", read_tool));
   out.thinking.on = TRY(optional_bool(request, "enable_thinking", false));
   out.keep_thoughts = TRY(optional_bool(request, "preserve_thinking", false));

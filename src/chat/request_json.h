@@ -22,8 +22,21 @@ struct RequestOptions {
 
 Result<Conversation> parse_request(std::string_view text, const RequestOptions& options = {});
 
+// The messages alone.
+Result<std::vector<Message>> read_messages(const JsonValue& list,
+                                           const RequestOptions& options = {});
+
 // {"type": "function", "function": {"name": …, …}}
 Result<Tool> read_tool(const JsonValue& wrapped);
+
+// As OpenAI's clients write it: "none", "auto", "required", {"type": "function", "function":
+// {"name": …}}, or {"type": "allowed_tools", "mode": "auto" or "required", "tools": […]}. Names
+// that are not among `tools` are refused.
+Result<ToolChoice> read_tool_choice(const JsonValue& value, const std::vector<Tool>& tools);
+
+// {"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": …}},
+// and of our own {"type": "regex", "regex": …}, {"type": "grammar", "grammar": …}.
+Result<ResponseFormat> read_response_format(const JsonValue& value);
 
 // What a client sent as a call's arguments: an object, the JSON text of one, or nothing.
 Result<JsonValue> read_arguments(const JsonValue& arguments);

@@ -71,6 +71,77 @@ INSTANTIATE_TEST_SUITE_P(
             "tools[0]: parameters: expected an object"},
         Bad{R"([],"enable_thinking":"yes")", "enable_thinking: expected true or false"}));
 
+JsonValue json(std::string_view text) { return *parse_json_value(text); }
+
+std::vector<Tool> two_tools() { return {{.name = "f"}, {.name = "g"}}; }
+
+TEST(ReadToolChoice, TakesTheFormsOfClients) {
+  using Mode = ToolChoice::Mode;
+  using Names = std::vector<std::string>;
+  const struct {
+    const char* text;
+    Mode mode;
+    Names names;
+  } rows[] = {
+      {R"("none")", Mode::None, {}},
+      {R"("auto")", Mode::Auto, {}},
+      {R"("required")", Mode::Required, {}},
+      {R"({"type":"function","function":{"name":"g"}})", Mode::Required, {"g"}},
+      {R"({"type":"function","name":"g"})", Mode::Required, {"g"}},
+      {R"({"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"f"}]})",
+       Mode::Required,
+       {"f"}},
+      {R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
+          {"function":{"name":"f"}},{"function":{"name":"g"}}]}})",
+       Mode::Auto,
+       {"f", "g"}},
+  };
+  for (const auto& row : rows) {
+    const auto choice = read_tool_choice(json(row.text), two_tools());
+    ASSERT_TRUE(choice.ok()) << row.text << ": " << choice.error().message;
+    EXPECT_EQ(choice->mode, row.mode) << row.text;
+    EXPECT_EQ(choice->names, row.names) << row.text;
+  }
+}
+
+TEST(ReadToolChoice, RefusesTheRest) {
+  const std::pair<const char*, const char*> rows[] = {
+      {R"("any")", "\"any\" (expected none, auto or required)"},
+      {"3", "tool_choice: expected a string or an object"},
+      {R"({"type":"custom"})", "type: \"custom\" (expected function or allowed_tools)"},
+      {R"({"type":"function","function":{"name":"h"}})", "\"h\": no tool of this name"},
+      {R"({"type":"allowed_tools","tools":[]})", "tools: expected at least one"},
+  };
+  for (const auto& [text, error] : rows) {
+    const auto choice = read_tool_choice(json(text), two_tools());
+    ASSERT_FALSE(choice.ok()) << text;
+    EXPECT_THAT(choice.error().message, HasSubstr(error));
+  }
+}
+
+TEST(ReadResponseFormat, TakesEveryKind) {
+  using Kind = ResponseFormat::Kind;
+  const std::pair<const char*, Kind> rows[] = {
+      {R"({"type":"text"})", Kind::Text},
+      {R"({"type":"json_object"})", Kind::Json},
+      {R"({"type":"json_schema","json_schema":{"name":"n","schema":{"type":"null"}}})",
+       Kind::JsonSchema},
+      {R"({"type":"regex","regex":"a+"})", Kind::Regex},
+      {R"({"type":"grammar","grammar":"root ::= \"a\""})", Kind::Grammar},
+  };
+  for (const auto& [text, kind] : rows) {
+    const auto format = read_response_format(json(text));
+    ASSERT_TRUE(format.ok()) << text << ": " << format.error().message;
+    EXPECT_EQ(format->kind, kind) << text;
+  }
+  EXPECT_EQ(read_response_format(json(rows[2].first))->schema, json(R"({"type":"null"})"));
+  EXPECT_EQ(read_response_format(json(rows[3].first))->source, "a+");
+  for (const auto* bad :
+       {"[]", R"({"type":"xml"})", R"({"type":"json_schema"})", R"({"type":"regex"})"}) {
+    EXPECT_FALSE(read_response_format(json(bad)).ok()) << bad;
+  }
+}
+
 TEST(ReadArguments, TakesNothingForAnEmptyObject) {
   for (const auto& nothing : {JsonValue::null(), JsonValue::of(""), JsonValue::of(" \n"),
                               JsonValue::of("null"), JsonValue::of("{}")}) {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 
+#include "chat/fit_prompt.h"
 #include "chat/stop_text.h"
 #include "kernels/dispatch.h"
 #include "runtime/kv_cache.h"
@@ -68,6 +69,16 @@ std::uint64_t scratch_bytes(const TextConfig& config, int n_rows) {
          sizeof(float);
 }
 
+SamplerRules sampler_rules(const ModelConfig& config, const Tokenizer& tokenizer) {
+  SamplerRules rules{.suppressed_ids = config.suppress_ids};
+  const auto& never = tokenizer.never_sampled();
+  rules.suppressed_ids.insert(rules.suppressed_ids.end(), never.begin(), never.end());
+  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (tokenizer.is_control(id)) rules.control_ids.push_back(id);
+  }
+  return rules;
+}
+
 TokenId largest(std::span<const float> logits, std::span<const TokenId> excluded) {
   TokenId best = kNoToken;
   for (TokenId id = 0; id < static_cast<TokenId>(logits.size()); ++id) {
@@ -120,6 +131,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
     engine->tokenizer_ = std::move(tokenizer).value();
     const auto& warnings = engine->tokenizer_->warnings();
     engine->notes_.insert(engine->notes_.end(), warnings.begin(), warnings.end());
+    engine->sampler_rules_ = sampler_rules(engine->config_, *engine->tokenizer_);
   } else {
     engine->tokenizer_error_ = tokenizer.error().message;
   }
@@ -307,16 +319,10 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
   const auto n_prompt = static_cast<std::int64_t>(request.prompt.size());
   const std::int64_t V = engine_.config_.text.vocab_size;
   if (n_prompt == 0) return invalid_argument("prompt: empty, expected at least one token");
-  if (n_prompt >= engine_.context_) {
-    return resource_exhausted("prompt of {} tokens: the context holds {}, the answer included",
-                              n_prompt, engine_.context_);
-  }
+  if (n_prompt >= engine_.context_) return prompt_too_long(n_prompt, engine_.context_);
   TRY(check_options(request.sampling, static_cast<int>(V)));
-  SamplerRules rules{.suppressed_ids = engine_.config_.suppress_ids};
   const Tokenizer* tokenizer = TRY(engine_.tokenizer());
-  rules.suppressed_ids.insert(rules.suppressed_ids.end(), tokenizer->never_sampled().begin(),
-                              tokenizer->never_sampled().end());
-  Sampler sampler(request.sampling, rules);
+  Sampler sampler(request.sampling, engine_.sampler_rules_);
 
   GenerateResult result;
   result.prompt_tokens = n_prompt;

@@ -152,6 +152,7 @@ class Engine {
   // For eval and tests: rows of caches of one's own.
   KvCache new_cache() const { return KvCache(plan_); }
   Decoder& decoder() { return *decoder_; }
+  Ops& ops() { return *ops_; }
   int chunk() const { return plan_->chunk; }
   Status feed(std::span<const FeedInput> inputs, const FeedOptions& options,
               const HiddenSink& sink);
@@ -168,6 +169,7 @@ class Engine {
   std::shared_ptr<const KvPlan> plan_;
   std::optional<Tokenizer> tokenizer_;
   std::string tokenizer_error_;
+  SamplerRules sampler_rules_;
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<Decoder> decoder_;

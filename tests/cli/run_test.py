@@ -170,6 +170,27 @@ class Lines(harness.ProgramTest):
         self.assertGreater(second["usage"]["prompt_tokens"], first["usage"]["prompt_tokens"])
         self.assertGreater(second["usage"]["cached_tokens"], 0)
 
+    def test_forget_the_oldest_when_the_context_is_full(self):
+        turns = [f"turn number {n}" for n in range(8)]
+        answer = self.call("run", self.model(), "--lines", "-n", "8", "-c", "120",
+                           stdin="\n".join(turns).encode())
+        answers = [json.loads(line) for line in answer.out.splitlines()]
+        self.assertEqual(answer.status, 0, answer.err)
+        self.assertEqual(len(answers), len(turns))
+        for one in answers:
+            self.assertNotIn("error", one)
+            self.assertLess(one["usage"]["prompt_tokens"], 120)
+        self.assertIn("the context of 120 tokens is full: forgot the oldest", answer.err)
+
+    def test_are_refused_when_they_do_not_fit(self):
+        long = "too long " * 100
+        request = json.dumps({"messages": [{"role": "user", "content": long}]})
+        refused, again, asked = self.answers(request, long, "hello", flags=("-c", "120"))
+        for answer in (refused, again):
+            self.assertEqual(answer["error"]["code"], "RESOURCE_EXHAUSTED")
+            self.assertRegex(answer["error"]["message"], r"prompt of \d+ tokens.* holds 120")
+        self.assertLess(asked["usage"]["prompt_tokens"], 40)  # nothing stayed in the history
+
     def test_may_be_commands(self):
         answers = self.answers("hello", "/clear", "hello", "/bye", "never asked")
         tokens = [answer["usage"]["prompt_tokens"] for answer in answers]

@@ -72,13 +72,45 @@ class Form(ToolTest):
         answer = self.run_chat("--schema", self.write("bad.json", '{"type": "nothing"}'))
         self.assertEqual((answer.status, answer.out), (1, b""))
 
-    def test_of_a_request_line(self):
-        lines = [{"messages": [{"role": "user", "content": "x"}], "schema": {"enum": ["yes"]}},
-                 {"messages": [{"role": "user", "content": "x"}], "schema": {"enum": ["no"]}}]
-        answer = self.call("run", self.chat, "--lines", "-n", "20",
-                           stdin="\n".join(map(json.dumps, lines)).encode())
-        texts = [json.loads(line)["text"] for line in answer.out.splitlines()]
-        self.assertEqual(texts, ['"yes"', '"no"'])
+
+class Lines(ToolTest):
+    def answers(self, *lines, flags=(), model=None):
+        answer = self.call("run", model or self.chat, "--lines", "-n", "60", *WILD, "--seed", 1, *flags,
+                           stdin="\n".join(lines).encode())
+        self.assertEqual(answer.status, 0, answer.err)
+        return [json.loads(line) for line in answer.out.splitlines()]
+
+    def requests(self, *settings):
+        message = {"messages": [{"role": "user", "content": "x"}]}
+        return self.answers(*(json.dumps(message | one) for one in settings))
+
+    def test_have_forms_of_their_own(self):
+        answers = self.requests({"schema": {"enum": ["yes"]}},
+                                {"response_format": {"type": "regex", "regex": "no|never"}})
+        self.assertEqual(answers[0]["text"], '"yes"')
+        self.assertIn(answers[1]["text"], ["no", "never"])
+
+    def test_choose_tools(self):
+        tools = {"tools": [*TOOLS, {"name": "wait"}]}
+        named = {"type": "function", "function": {"name": "wait"}}
+        some, one, none, refused = self.requests(
+            tools | {"tool_choice": "required", "parallel_tool_calls": False},
+            tools | {"tool_choice": named, "parallel_tool_calls": False},
+            tools | {"tool_choice": "none", "schema": {"const": 1}},
+            {"tool_choice": named})
+        self.assertEqual((some["finish"], len(some["tool_calls"])), ("tool_calls", 1))
+        self.assertEqual([call["name"] for call in one["tool_calls"]], ["wait"])
+        self.assertEqual((none["text"], none["tool_calls"]), ("1", []))
+        self.assertIn("wait", refused["error"]["message"])
+
+    def test_go_on_from_the_tokens_that_were_generated(self):
+        # Letters at random are hardly ever cut as the tokenizer would cut their text. A small body:
+        # large ones begin with an empty thought, which is not rendered again.
+        answers = self.answers("hello", "and again", flags=("--regex", "[a-z]{20}"),
+                               model=self.model("e2b"))
+        first, second = (answer["usage"] for answer in answers)
+        self.assertEqual(second["cached_tokens"],
+                         first["prompt_tokens"] + first["completion_tokens"])
 
 
 class Tools(ToolTest):
