@@ -90,9 +90,6 @@ struct ToolSet {
   // Only these may be called: the one that is required by name, or the allowed ones. Empty: all.
   std::vector<std::string> names;
   bool parallel = true;  // may a second call follow the first?
-  // Objects with up to this many properties take them in any order, larger ones in the order of
-  // the declaration (dictsort). 0: always in that order, in which a call is also rendered again.
-  int any_order_up_to = 4;
 };
 
 // Compiles constraints for one tokenizer and remembers what it has compiled. Any number of threads

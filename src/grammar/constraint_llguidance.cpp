@@ -464,7 +464,7 @@ Result<Constraint> ConstraintFactory::grammar(std::string_view text) {
 }
 
 Result<Constraint> ConstraintFactory::tools(const ToolSet& set) {
-  std::string key = fmt::format("tools {} {}", set.parallel, set.any_order_up_to);
+  std::string key = fmt::format("tools {}", set.parallel);
   for (const auto& name : set.names) key += fmt::format("\n{}", name);
   for (const auto& tool : set.tools) {
     key += fmt::format("\n{}\t{}\t{}", tool.name, static_cast<int>(tool.unsupported),

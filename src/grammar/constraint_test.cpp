@@ -354,23 +354,20 @@ TEST(Constraint, TheDelimiterIsATokenAndNeverItsCharacters) {
   EXPECT_EQ(allowed_ids(*constraint).contains(small_tokenizer().control().quote), true);
 }
 
-TEST(Constraint, MembersOfACallComeInAnyOrderOrInThatOfTheDeclaration) {
+TEST(Constraint, MembersOfACallComeInTheOrderOfTheDeclaration) {
   ToolSet set;
   set.tools = {{"f", json(R"({"type":"object","properties":{"b":{"type":"integer"},
                              "A":{"type":"integer"}},"required":["b"]})")}};
-  const auto accepts_call = [&](int any_order_up_to, const std::string& arguments) {
-    set.any_order_up_to = any_order_up_to;
+  const auto accepts_call = [&](const std::string& arguments) {
     auto constraint = factory().tools(set);
     EXPECT_TRUE(constraint.ok());
     return accepts(std::move(*constraint), "<|tool_call>call:f{" + arguments + "}<tool_call|>");
   };
-  EXPECT_TRUE(accepts_call(4, "b:1,A:2"));
-  EXPECT_TRUE(accepts_call(4, "A:2,b:1"));
-  EXPECT_FALSE(accepts_call(4, "A:2"));
-  EXPECT_FALSE(accepts_call(4, "b:1,b:1"));
-  EXPECT_FALSE(accepts_call(0, "b:1,A:2"));
-  EXPECT_TRUE(accepts_call(0, "A:2,b:1"));
-  EXPECT_TRUE(accepts_call(0, "b:1"));
+  EXPECT_TRUE(accepts_call("A:2,b:1"));
+  EXPECT_TRUE(accepts_call("b:1"));
+  EXPECT_FALSE(accepts_call("b:1,A:2"));
+  EXPECT_FALSE(accepts_call("A:2"));
+  EXPECT_FALSE(accepts_call("b:1,b:1"));
 }
 
 TEST(Constraint, OrdinarySchemasCompileInLessThanFiftyMilliseconds) {

@@ -295,7 +295,6 @@ TEST(ConstraintWalk, EveryToolSetYieldsCallsThatRead) {
       ToolSet set;
       for (const auto& [name, parameters] : tools.members) set.tools.push_back({name, parameters});
       set.parallel = i % 2 == 0;
-      set.any_order_up_to = i % 3 == 0 ? 0 : 8;
       auto constraint = factory().tools(set);
       ASSERT_TRUE(constraint.ok()) << constraint.error().message;
       const auto ids = walk(*constraint, random);

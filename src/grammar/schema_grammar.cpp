@@ -773,10 +773,9 @@ Result<std::string> SchemaGrammar::object(const JsonValue& schema, const Path& p
     TRY(unsupported(path, "\"maxProperties\" of such an object"));
     n_members.max = -1;
   }
-  const bool any_order = n_named <= options_.any_order_up_to && n_named > 1;
-  const bool by_bits = fits_bits && (any_order || n_members.min > 0 || n_members.max >= 0);
+  const bool by_bits = fits_bits && (n_members.min > 0 || n_members.max >= 0);
   const auto body =
-      by_bits ? members_by_bits(named, free, n_members, any_order) : members_in_order(named, free);
+      by_bits ? members_by_bits(named, free, n_members) : members_in_order(named, free);
   return rule(fmt::format("{} {} {}", open_brace(), body, close_brace()));
 }
 
@@ -820,7 +819,7 @@ std::string when(const Conditions& conditions) {
 // One rule whose parameter has a bit for each member that is written. Required members have the
 // lowest bits.
 std::string SchemaGrammar::members_by_bits(const std::vector<Member>& members,
-                                           const std::string& free, Counts counts, bool any_order) {
+                                           const std::string& free, Counts counts) {
   const auto n = static_cast<std::int64_t>(members.size());
   const std::int64_t n_required = std::ranges::count_if(members, &Member::required);
   std::vector<std::int64_t> bits;
@@ -858,7 +857,7 @@ std::string SchemaGrammar::members_by_bits(const std::vector<Member>& members,
       conditions.push_back(fmt::format("bit_count_lt([{}:{}], {})", n_required, n, n_optional));
       may_be_first = n_optional > 0;
     }
-    for (std::int64_t j = 0; j < n && !any_order; ++j) {
+    for (std::int64_t j = 0; j < n; ++j) {
       const auto other = bits[static_cast<std::size_t>(j)];
       if (j > i) conditions.push_back(fmt::format("bit_clear({})", other));
       if (j < i && members[static_cast<std::size_t>(j)].required) {
@@ -866,9 +865,9 @@ std::string SchemaGrammar::members_by_bits(const std::vector<Member>& members,
         may_be_first = false;
       }
     }
-    // In order, what is left must suffice for the minimum.
+    // What is left must suffice for the minimum.
     const auto n_before = counts.min - (n - i) - (free.empty() ? 0 : 1);
-    if (!any_order && n_before > 0) {
+    if (n_before > 0) {
       conditions.push_back(fmt::format("bit_count_ge(_, {})", n_before));
       may_be_first = false;
     }

@@ -27,9 +27,7 @@ enum class Notation { Json, Call };
 struct SchemaGrammarOptions {
   Notation notation = Notation::Json;
   TokenId quote = kNoToken;  // <|"|>, of Notation::Call
-  // Objects with up to this many properties take them in any order.
-  int any_order_up_to = 0;
-  bool loosen = false;  // leave out what cannot be held, instead of an error
+  bool loosen = false;       // leave out what cannot be held, instead of an error
 };
 
 class SchemaGrammar {
@@ -89,7 +87,7 @@ class SchemaGrammar {
                                   const Path& path);
   std::string members_in_order(const std::vector<Member>& members, const std::string& free);
   std::string members_by_bits(const std::vector<Member>& members, const std::string& free,
-                              Counts counts, bool any_order);
+                              Counts counts);
   Result<std::string> array(const JsonValue& schema, const Path& path);
   Result<std::string> string(const JsonValue& schema, const Path& path);
   Result<std::string> number(const JsonValue& schema, bool integer, const Path& path);

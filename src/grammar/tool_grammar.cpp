@@ -41,8 +41,7 @@ Result<GrammarSource> make_tool_grammar(const ToolSet& set, const ControlIds& co
     return failed_precondition("this model has no tool calls");
   }
   const auto tools = TRY(chosen_tools(set));
-  SchemaGrammar grammar(
-      {.notation = Notation::Call, .quote = control.quote, .any_order_up_to = set.any_order_up_to});
+  SchemaGrammar grammar({.notation = Notation::Call, .quote = control.quote});
   std::vector<std::string> calls;
   for (const auto* tool : tools) {
     grammar.set_loosen(tool->unsupported == Unsupported::Loosen);
