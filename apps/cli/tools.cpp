@@ -81,12 +81,12 @@ class ShellProcess {
     return ShellProcess(pid, std::move(in.write), std::move(out.read), std::move(err.read));
   }
 
-  // Writes `input` and gathers what comes until both outputs end. False: it was killed, because the
+  // Writes `input` and gathers what comes until the process ends. False: it was killed, because the
   // time was up or the person interrupted.
   bool communicate(std::string_view input, int timeout_s) {
     using Clock = std::chrono::steady_clock;
     const auto deadline = Clock::now() + std::chrono::seconds(timeout_s);
-    while (out_.is_open() || err_.is_open()) {
+    while (out_.is_open() || err_.is_open() || !has_ended()) {
       if (Clock::now() >= deadline || is_interrupted()) {
         ::kill(-pid_, SIGKILL);
         return false;
@@ -101,10 +101,10 @@ class ShellProcess {
 
   // Its exit status, 128 + the signal that ended it.
   int wait() {
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    while (!has_ended_ && ::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    has_ended_ = true;
+    return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
   }
 
   std::string output, error;
@@ -127,11 +127,17 @@ class ShellProcess {
         &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   }
 
+  bool has_ended() {
+    if (!has_ended_) has_ended_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
+    return has_ended_;
+  }
+
   void wait_for_pipes(bool has_input) {
-    constexpr int kLook_ms = 100;  // for the deadline and interrupts
+    // For the deadline and interrupts; without a pipe also for the end, which comes at once then.
+    const int look_ms = out_.is_open() || err_.is_open() ? 100 : 2;
     const short in_events = has_input ? POLLOUT : 0;
     pollfd pipes[] = {{in_.fd(), in_events, 0}, {out_.fd(), POLLIN, 0}, {err_.fd(), POLLIN, 0}};
-    ::poll(pipes, std::size(pipes), kLook_ms);
+    ::poll(pipes, std::size(pipes), look_ms);
     is_readable_[0] = pipes[1].revents != 0;
     is_readable_[1] = pipes[2].revents != 0;
   }
@@ -157,6 +163,8 @@ class ShellProcess {
 
   pid_t pid_;
   PipeEnd in_, out_, err_;
+  bool has_ended_ = false;
+  int status_ = 0;
   bool is_readable_[2] = {false, false};  // out_, err_
 };
 

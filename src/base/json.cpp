@@ -4,9 +4,8 @@
 #include <cstddef>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
-#include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -52,8 +51,9 @@ std::string reason_of(const nlohmann::detail::exception& error) {
 }
 
 // Receives the parser's events and builds the value. Returning false stops the parser.
-template <class Json>
 class Builder {
+  using Json = nlohmann::json;
+
  public:
   Builder(std::string_view text, const JsonOptions& options) : text_(text), options_(options) {}
 
@@ -63,17 +63,14 @@ class Builder {
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
-  bool number_integer(typename Json::number_integer_t value) { return add(value); }
-  bool number_unsigned(typename Json::number_unsigned_t value) { return add(value); }
-  bool string(typename Json::string_t& value) { return add(std::move(value)); }
-  bool binary(typename Json::binary_t&) { return false; }  // never in JSON text
+  bool number_integer(Json::number_integer_t value) { return add(value); }
+  bool number_unsigned(Json::number_unsigned_t value) { return add(value); }
+  bool string(Json::string_t& value) { return add(std::move(value)); }
+  bool binary(Json::binary_t&) { return false; }  // never in JSON text
 
-  bool number_float(typename Json::number_float_t value, const typename Json::string_t& digits) {
+  bool number_float(Json::number_float_t value, const Json::string_t& digits) {
     if (digits.find_first_of(".eE") != std::string::npos) return add(value);
-    if (!options_.keep_big_integers) {
-      return fail(number_end() - digits.size(), "integer beyond 64 bits");
-    }
-    return add(Json::binary(typename Json::binary_t::container_type(digits.begin(), digits.end())));
+    return fail(number_end() - digits.size(), "integer beyond 64 bits");
   }
 
   bool start_object(std::size_t) { return open(Json::object()); }
@@ -81,7 +78,7 @@ class Builder {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
 
-  bool key(typename Json::string_t& name) {
+  bool key(Json::string_t& name) {
     Level& level = levels_.back();
     const bool is_new = open_member(level, name);
     if (is_new || !options_.reject_duplicate_keys) return true;
@@ -95,29 +92,17 @@ class Builder {
   }
 
  private:
-  static constexpr bool kOrdered = std::is_same_v<Json, nlohmann::ordered_json>;
-
   struct Level {
     Json* container = nullptr;  // inside root_; stays in place until the level is closed
     Json* member = nullptr;     // where the next value of an object goes
-    std::unordered_map<std::string, std::size_t> places;  // ordered objects only
   };
 
   // Points level.member at the named member; true when it did not exist before.
   static bool open_member(Level& level, const std::string& name) {
-    auto& object = *level.container->template get_ptr<typename Json::object_t*>();
-    if constexpr (kOrdered) {
-      // ordered_map itself would compare with every key at each insertion.
-      const auto [place, inserted] = level.places.try_emplace(name, object.size());
-      using Members = std::vector<typename Json::object_t::value_type>;
-      if (inserted) static_cast<Members&>(object).emplace_back(name, nullptr);
-      level.member = &(object.begin() + static_cast<std::ptrdiff_t>(place->second))->second;
-      return inserted;
-    } else {
-      const auto [place, inserted] = object.try_emplace(name);
-      level.member = &place->second;
-      return inserted;
-    }
+    auto& object = *level.container->get_ptr<Json::object_t*>();
+    const auto [place, inserted] = object.try_emplace(name);
+    level.member = &place->second;
+    return inserted;
   }
 
   template <class Value>
@@ -134,7 +119,7 @@ class Builder {
     }
     Level& level = levels_.back();
     if (level.container->is_array()) {
-      auto& array = *level.container->template get_ptr<typename Json::array_t*>();
+      auto& array = *level.container->get_ptr<Json::array_t*>();
       return &array.emplace_back(std::forward<Value>(value));
     }
     *level.member = Json(std::forward<Value>(value));
@@ -178,39 +163,14 @@ class Builder {
   std::optional<Error> error_;
 };
 
-template <class Json>
-Result<Json> parse(std::string_view text, const JsonOptions& options) {
-  Builder<Json> builder(text, options);
-  const TrackingIterator begin(text.data(), builder.read_end());
-  const TrackingIterator end(text.data() + text.size(), builder.read_end());
-  if (!Json::sax_parse(begin, end, &builder)) return builder.take_error();
-  return builder.take_root();
-}
-
-template <class Json>
-std::optional<std::string_view> digits_of(const Json& value) {
-  const auto* digits = value.template get_ptr<const typename Json::binary_t*>();
-  if (!digits) return std::nullopt;
-  return std::string_view(reinterpret_cast<const char*>(digits->data()), digits->size());
-}
-
 }  // namespace
 
 Result<nlohmann::json> parse_json(std::string_view text, const JsonOptions& options) {
-  return parse<nlohmann::json>(text, options);
-}
-
-Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text,
-                                                  const JsonOptions& options) {
-  return parse<nlohmann::ordered_json>(text, options);
-}
-
-std::optional<std::string_view> big_integer_text(const nlohmann::json& value) {
-  return digits_of(value);
-}
-
-std::optional<std::string_view> big_integer_text(const nlohmann::ordered_json& value) {
-  return digits_of(value);
+  Builder builder(text, options);
+  const TrackingIterator begin(text.data(), builder.read_end());
+  const TrackingIterator end(text.data() + text.size(), builder.read_end());
+  if (!nlohmann::json::sax_parse(begin, end, &builder)) return builder.take_error();
+  return builder.take_root();
 }
 
 }  // namespace fourfold

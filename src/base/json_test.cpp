@@ -30,30 +30,10 @@ TEST(ParseJson, KeepsAll64BitIntegersExact) {
   EXPECT_EQ(value->dump(), "[18446744073709551615,-9223372036854775808,9007199254740993]");
 }
 
-TEST(ParseJson, KeepsTheDigitsOfABigIntegerWhenAsked) {
-  const auto value =
-      parse_json("[-123456789012345678901234567890, 1e3]", {.keep_big_integers = true});
+TEST(ParseJson, TakesTheLastOfDuplicateKeys) {
+  const auto value = parse_json(R"({"b":1,"a":2,"b":{"x":3}})");
   ASSERT_TRUE(value.ok());
-  EXPECT_EQ(big_integer_text((*value)[0]), "-123456789012345678901234567890");
-  EXPECT_EQ(big_integer_text((*value)[1]), std::nullopt);
-  EXPECT_TRUE((*value)[1].is_number_float());
-}
-
-TEST(ParseJson, LastOfDuplicateKeysCountsAtTheFirstPlace) {
-  const auto sorted = parse_json(R"({"b":1,"a":2,"b":{"x":3}})");
-  const auto ordered = parse_ordered_json(R"({"b":1,"a":2,"b":{"x":3}})");
-  ASSERT_TRUE(sorted.ok() && ordered.ok());
-  EXPECT_EQ(sorted->dump(), R"({"a":2,"b":{"x":3}})");
-  EXPECT_EQ(ordered->dump(), R"({"b":{"x":3},"a":2})");
-}
-
-TEST(ParseJson, ReadsAnOrderedObjectOfManyKeysInLinearTime) {
-  std::string text = "{";
-  for (int i = 0; i < 200000; ++i) text += "\"" + std::to_string(i) + "\":0,";
-  text.back() = '}';
-  const auto value = parse_ordered_json(text);
-  ASSERT_TRUE(value.ok());
-  EXPECT_EQ(value->size(), 200000u);
+  EXPECT_EQ(value->dump(), R"({"a":2,"b":{"x":3}})");
 }
 
 TEST(ParseJson, AcceptsExactlyTheAllowedDepth) {
