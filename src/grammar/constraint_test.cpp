@@ -370,6 +370,23 @@ TEST(Constraint, MembersOfACallComeInTheOrderOfTheDeclaration) {
   EXPECT_FALSE(accepts_call("b:1,b:1"));
 }
 
+TEST(Constraint, FreeKeysOfACallAreRawWhereTheyReadBack) {
+  ToolSet set;
+  set.tools = {{"f", json(R"({"type":"object","additionalProperties":{"type":"integer"}})")}};
+  auto constraint = factory().tools(set);
+  ASSERT_TRUE(constraint.ok()) << constraint.error().message;
+  const auto accepts_key = [&](const std::string& key) {
+    return accepts(constraint->copy(), "<|tool_call>call:f{" + key + ":1}<tool_call|>");
+  };
+  for (const auto* key :
+       {"b", "b c", "größe", "9a", "a/b", "a.b-c$@", "it's", "<|\"|>'a:b <|\"|>"}) {
+    EXPECT_TRUE(accepts_key(key)) << key;
+  }
+  for (const auto* key : {"", "'b", " b", "b ", "b\n", "b,c", "b(c", "[b]", "b=c", "b\"c"}) {
+    EXPECT_FALSE(accepts_key(key)) << key;
+  }
+}
+
 TEST(Constraint, OrdinarySchemasCompileInLessThanFiftyMilliseconds) {
   std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/schemas.json");
   std::stringstream text;
