@@ -3,7 +3,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/mapped_file.h"
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/model_flags.h"
@@ -22,11 +21,7 @@ struct EvalFlags {
   EvalOptions options;
 };
 
-Result<std::string> read_text(const std::string& path, Context& context) {
-  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
-  if (path.empty()) return std::string();
-  return path == "-" ? read_stdin("a text", context) : read_text_file(path, kMostBytes);
-}
+constexpr std::uint64_t kMostTextBytes = std::uint64_t{1} << 30;
 
 ordered_json report_json(const EvalReport& report, bool has_base) {
   ordered_json json = {{"tokens", report.n_tokens},
@@ -82,7 +77,10 @@ Result<int> eval(const EvalFlags& flags, Context& context) {
   if (flags.text_path.empty() && !has_base) {
     return context.usage_error("--text: missing (expected a file, or - for standard input)");
   }
-  const std::string text = TRY(read_text(flags.text_path, context));
+  std::string text;
+  if (!flags.text_path.empty()) {
+    text = TRY(read_text(flags.text_path, "a text", context, kMostTextBytes));
+  }
   const auto engine = TRY(open_engine(flags.engine, context));
   // An unfinished base is removed on the way out.
   if (!flags.options.save_base_path.empty()) raise_flag_on_interrupt();

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "base/json_value.h"
-#include "base/mapped_file.h"
 #include "chat/output_json.h"
 #include "chat/output_parser.h"
 #include "cli/flags.h"
@@ -91,10 +90,6 @@ Result<int> parse_lines(const Tokenizer& tokenizer, bool open_thought, Context& 
   return kExitDone;
 }
 
-Result<std::string> read_request_text(const std::string& path, Context& context) {
-  return path == "-" ? read_stdin("a request", context) : read_text_file(path);
-}
-
 Result<int> parse(const ParseFlags& flags, Context& context) {
   const int n_sources = flags.ids.has_value() + flags.request.has_value() + flags.lines;
   if (n_sources != 1) {
@@ -109,7 +104,7 @@ Result<int> parse(const ParseFlags& flags, Context& context) {
   if (flags.ids) {
     request.ids = TRY(split_ids(*flags.ids, tokenizer));
   } else {
-    const auto text = TRY(read_request_text(*flags.request, context));
+    const auto text = TRY(read_text(*flags.request, "a request", context));
     request = TRY_IN(*flags.request, read_request(text, tokenizer));
   }
   request.open_thought |= flags.open_thought;

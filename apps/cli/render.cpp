@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/mapped_file.h"
 #include "base/utf8.h"
 #include "chat/model_kind.h"
 #include "chat/render.h"
@@ -111,8 +110,7 @@ int render_lines(const RequestRenderer& rendered, Context& context) {
 
 Result<int> render_request(const RenderFlags& flags, const RequestRenderer& rendered,
                            Context& context) {
-  const auto request = flags.request == "-" ? TRY(read_stdin("a request", context))
-                                            : TRY(read_text_file(flags.request));
+  const auto request = TRY(read_text(flags.request, "a request", context));
   const auto prompt = TRY_IN(flags.request, rendered(request));
   if (context.json) {
     context.print_json(prompt_json(prompt));

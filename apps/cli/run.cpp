@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "base/json_value.h"
-#include "base/mapped_file.h"
 #include "cli/chat.h"
 #include "cli/flags.h"
 #include "cli/input.h"
@@ -33,25 +32,26 @@ Result<int> answer_once(const std::string& prompt, Chat& chat, Context& context)
   return kExitDone;
 }
 
-Result<ResponseFormat> load_format(const RunFlags& flags) {
+Result<ResponseFormat> load_format(const RunFlags& flags, Context& context) {
   using Kind = ResponseFormat::Kind;
   ResponseFormat format;
   if (flags.schema) {
-    const auto text = TRY(read_text_file(*flags.schema));
+    const auto text = TRY(read_text(*flags.schema, "a schema", context));
     format = {.kind = Kind::JsonSchema, .schema = {}, .source = {}};
     format.schema = TRY_IN(*flags.schema, parse_json_value(text));
   } else if (flags.regex) {
     format = {.kind = Kind::Regex, .schema = {}, .source = *flags.regex};
   } else if (flags.grammar) {
-    format = {.kind = Kind::Grammar, .schema = {}, .source = TRY(read_text_file(*flags.grammar))};
+    auto source = TRY(read_text(*flags.grammar, "a grammar", context));
+    format = {.kind = Kind::Grammar, .schema = {}, .source = std::move(source)};
   }
   return format;
 }
 
-Result<ChatSettings> load_settings(const RunFlags& flags) {
+Result<ChatSettings> load_settings(const RunFlags& flags, Context& context) {
   ChatSettings settings{.thinking = flags.thinking, .sampling = flags.sampling};
-  settings.format = TRY(load_format(flags));
-  if (flags.tools) settings.tools = TRY(load_tools(*flags.tools));
+  settings.format = TRY(load_format(flags, context));
+  if (flags.tools) settings.tools = TRY(load_tools(*flags.tools, context));
   return settings;
 }
 
@@ -73,7 +73,7 @@ Result<int> run(const RunFlags& flags, Context& context) {
   if (runs_tools && !flags.tools && !flags.lines) {
     return context.usage_error("--tool-exec: expected --tools too");
   }
-  auto settings = TRY(load_settings(flags));
+  auto settings = TRY(load_settings(flags, context));
   std::string prompt;
   if (!at_terminal && !flags.lines) {
     prompt = TRY(read_prompt(flags.words, context));

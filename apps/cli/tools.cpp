@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/mapped_file.h"
 #include "base/utf8.h"
 #include "chat/request_json.h"
+#include "cli/input.h"
 #include "cli/signals.h"
 
 extern char** environ;
@@ -219,8 +219,8 @@ Result<std::vector<Tool>> read_tools(const JsonValue& list) {
   return tools;
 }
 
-Result<std::vector<Tool>> load_tools(const std::string& path) {
-  const auto text = TRY(read_text_file(path));
+Result<std::vector<Tool>> load_tools(const std::string& path, Context& context) {
+  const auto text = TRY(read_text(path, "tools", context));
   const auto list = TRY_IN(path, parse_json_value(text));
   return TRY_IN(path, read_tools(list));
 }

@@ -6,13 +6,14 @@
 
 #include "base/json_value.h"
 #include "chat/conversation.h"
+#include "cli/command.h"
 
 namespace fourfold {
 
 // A JSON list of functions {"name", "description", "parameters"}, bare or wrapped as {"type":
 // "function", "function": {…}}.
 Result<std::vector<Tool>> read_tools(const JsonValue& list);
-Result<std::vector<Tool>> load_tools(const std::string& path);
+Result<std::vector<Tool>> load_tools(const std::string& path, Context& context);
 
 struct ToolCommand {
   std::string shell;  // for sh -c

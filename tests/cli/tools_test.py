@@ -2,8 +2,10 @@
 """run --tools, --tool-exec, --schema, --regex and --grammar: answers that keep to a form."""
 
 import json
+import os
 import pathlib
 import re
+import subprocess
 import tempfile
 
 import chat_body
@@ -64,6 +66,14 @@ class Form(ToolTest):
             self.assertTrue(re.fullmatch("[ab]{3}-[0-9]{1,2}\n", text), text)
         path = self.write("grammar.gbnf", 'root ::= "x" ("y" | "z")\n')
         self.assertIn(self.run_chat("--grammar", path).out, [b"xy\n", b"xz\n"])
+
+    def test_may_come_through_a_pipe(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        writer = subprocess.Popen(["sh", "-c", f"echo '{json.dumps(SCHEMA)}' > {pipe}"])
+        text = self.run_chat("--schema", pipe).out
+        self.assertEqual(writer.wait(), 0)
+        self.assertIn(json.loads(text)["n"], [1, 2, 3])
 
     def test_of_two_kinds_is_refused(self):
         self.assertRefused(self.run_chat("--regex", "a", "--grammar", "g"), 2, "--regex")
