@@ -59,6 +59,32 @@ ordered_json row_json(const BenchRow& row) {
                        {"gb_s", row.gb_s},         {"gmac_s", row.gmac_s},
                        {"of_limit", row.of_limit}, {"cpu_over_wall", row.cpu_over_wall}};
   if (row.noisy()) json["noisy"] = true;
+  if (!row.explanation.empty()) json["explanation"] = row.explanation;
+  return json;
+}
+
+// `row` is its index in "rows".
+ordered_json op_json(std::size_t row, const BenchOp& op) {
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? ordered_json() : ordered_json(text);
+  };
+  return {{"row", row},
+          {"op", op.op},
+          {"type", or_null(op.type)},
+          {"calls", op.calls},
+          {"ms", op.ms},
+          {"share", op.share},
+          {"gb_s", op.gb_s},
+          {"gmac_s", op.gmac_s},
+          {"limit", or_null(op.limit)},
+          {"of_limit", op.limit.empty() ? ordered_json() : ordered_json(op.of_limit)}};
+}
+
+ordered_json ops_json(const std::vector<BenchRow>& rows) {
+  ordered_json json = ordered_json::array();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const BenchOp& op : rows[i].ops) json.push_back(op_json(i, op));
+  }
   return json;
 }
 
@@ -80,6 +106,7 @@ ordered_json report_json(const BenchReport& report, const BenchFlags& flags) {
                        {"machine", machine_json(report.machine)},
                        {"rows", ordered_json::array()}};
   for (const BenchRow& row : report.rows) json["rows"].push_back(row_json(row));
+  if (flags.options.explain) json["ops"] = ops_json(report.rows);
   return json;
 }
 
@@ -107,6 +134,26 @@ std::string row_text(const BenchRow& row) {
       name(row.kind), row.n, row.depth, row.batch, row.threads, row.median, row.min, row.max,
       row.gb_s, row.gmac_s, 100.0 * row.of_limit, row.all_positions ? "  all positions" : "",
       row.noisy() ? "  noisy" : "");
+}
+
+std::string op_text(const BenchOp& op) {
+  const std::string what = op.type.empty() ? op.op : fmt::format("{} ({})", op.op, op.type);
+  std::string text =
+      fmt::format("  {:31} {:7} {:9.2f} {:6.1f} %", what, op.calls, op.ms, 100.0 * op.share);
+  if (!op.limit.empty()) {
+    text += fmt::format(" {:7.1f} {:7.1f} {:6.0f} % of the {}", op.gb_s, op.gmac_s,
+                        100.0 * op.of_limit, op.limit);
+  }
+  return text + "\n";
+}
+
+// What the time of a row went to, of one repetition.
+std::string ops_text(const BenchRow& row) {
+  std::string text = fmt::format("\n{} {} at depth {}, batch {}, {} threads\n", name(row.kind),
+                                 row.n, row.depth, row.batch, row.threads);
+  text += "                                    calls        ms    share    GB/s  GMAC/s\n";
+  for (const BenchOp& op : row.ops) text += op_text(op);
+  return text + row.explanation + "\n";
 }
 
 std::string summary_text(const BenchReport& report) {
@@ -154,6 +201,9 @@ Result<int> bench_model(const std::string& path, const BenchOptions& options,
   if (context.json) {
     context.print_json(report_json(report, flags));
   } else {
+    for (const BenchRow& row : report.rows) {
+      if (options.explain) context.out().write(ops_text(row));
+    }
     context.out().write(summary_text(report));
   }
   return kExitDone;
@@ -261,6 +311,8 @@ void register_bench(CLI::App& program, Context& context) {
                  take_name(flags->quant, synthetic_quants()));
   add_switch(command, {.names = "--all-positions", .help = "prefill without the skip (off)"},
              flags->options.all_positions);
+  add_switch(command, {.names = "--explain", .help = "what the time goes to (off)"},
+             flags->options.explain);
   constexpr std::int64_t kMostReps = 1000;
   add_value_flag(command,
                  {.names = "--reps", .value = "N", .help = "after one that does not count (5)"},

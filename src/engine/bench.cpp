@@ -231,12 +231,17 @@ class Bench {
                  .all_positions = options_.all_positions && plan.kind == BenchKind::Prefill};
     const KvCache start = TRY(filled_cache(plan.depth));
     double wall_s = 0.0, cpu_s = 0.0;
+    OpTimes times;
     for (int rep = -1; rep < options_.n_reps; ++rep) {  // the first one warms up
       std::vector<KvCache> caches(static_cast<std::size_t>(plan.batch), start);
+      engine_->ops().set_times(options_.explain && rep >= 0 ? &times : nullptr);
       const Stopwatch watch;
-      TRY(plan.kind == BenchKind::Prefill ? prefill(row, caches) : decode(row, caches));
+      const Status done =
+          plan.kind == BenchKind::Prefill ? prefill(row, caches) : decode(row, caches);
       const double seconds = watch.wall_s();
       const double cpu = watch.cpu_s();
+      engine_->ops().set_times(nullptr);
+      TRY(done);
       report_.peak_anon_bytes = std::max(report_.peak_anon_bytes, status_bytes("RssAnon"));
       if (rep < 0) continue;
       row.tok_s.push_back(plan.n * plan.batch / seconds);
@@ -245,6 +250,11 @@ class Bench {
     }
     row.cpu_over_wall = cpu_s / wall_s;
     summarise(row);
+    if (options_.explain) {
+      row.ops = list_ops(times, engine_->decoder().model(), engine_->options().exact,
+                         report_.machine.at(row.threads), options_.n_reps, wall_s);
+      row.explanation = explain(row.ops, name(row.kind));
+    }
     return row;
   }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/bench_ops.h"
 #include "engine/engine.h"
 #include "kernels/machine_bench.h"
 
@@ -25,6 +26,7 @@ struct BenchOptions {
   std::vector<int> threads;        // empty: the CPU budget
   bool all_positions = false;      // prefill runs every row to the end; logits of the last one only
   int n_reps = 5;                  // after one that does not count
+  bool explain = false;            // time the operations too
   EngineOptions engine;            // n_threads and context are set by the rows
   MachineBenchOptions machine;
 };
@@ -46,6 +48,8 @@ struct BenchRow {
   double gmac_s = 0.0;
   double of_limit = 0.0;  // the time at the machine's limits ÷ the time taken
   double cpu_over_wall = 0.0;
+  std::vector<BenchOp> ops;  // with `explain`
+  std::string explanation;   // of what costs most, one line
 
   // Others had a share of the processors.
   bool noisy() const { return cpu_over_wall < 0.95 * threads; }

@@ -81,6 +81,65 @@ TEST(Bench, AllPositionsMeansMoreProducts) {
   EXPECT_GT(products(whole->rows[0]), 1.2 * products(skipped->rows[0]));
 }
 
+TEST(Bench, ExplainsNothingUnasked) {
+  const auto report = bench(short_bench());
+  ASSERT_TRUE(report.ok());
+  for (const BenchRow& row : report->rows) {
+    EXPECT_TRUE(row.ops.empty());
+    EXPECT_TRUE(row.explanation.empty());
+  }
+}
+
+class Explain : public testing::TestWithParam<const char*> {};
+
+// The operations report what they did; the workload computes it from the shapes.
+TEST_P(Explain, AccountsForAllOfTheTimeAndAllProducts) {
+  BenchOptions options = short_bench();
+  options.depths = {20};
+  options.batches = {1, 2};
+  options.n_reps = 2;
+  options.explain = true;
+  const auto report = run_bench(golden_path(GetParam()), options, {});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  ASSERT_EQ(report->rows.size(), 4u);
+  for (const BenchRow& row : report->rows) {
+    double share = 0.0, gmacs = 0.0;
+    for (const BenchOp& op : row.ops) {
+      EXPECT_GT(op.calls, 0) << op.op;
+      EXPECT_GE(op.ms, 0.0) << op.op;
+      share += op.share;
+      gmacs += op.gmac_s * op.ms / 1e3;
+    }
+    EXPECT_NEAR(share, 1.0, 1e-9);
+    const double seconds = row.n * row.batch / row.median;
+    EXPECT_NEAR(gmacs / (row.gmac_s * seconds), 1.0, 1e-9);
+    EXPECT_TRUE(std::is_sorted(row.ops.begin(), row.ops.end(),
+                               [](const auto& a, const auto& b) { return a.ms > b.ms; }));
+    EXPECT_NE(row.explanation.find(name(row.kind)), std::string::npos);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Bodies, Explain,
+                         testing::Values("text/e2b/model.gguf", "text/26b/model.gguf",
+                                         "text/31b/model.gguf", "text/e4b-quant/model-kmix.gguf"));
+
+TEST(Explanation, NamesTheOperationWithTheMostTimeAboveItsLimit) {
+  const BenchOp head{
+      .op = "head", .type = "Q6_K", .ms = 5.0, .share = 0.5, .limit = "int8 peak", .of_limit = 0.9};
+  const BenchOp down{.op = "ffn down",
+                     .type = "Q4_0",
+                     .ms = 4.0,
+                     .share = 0.41,
+                     .limit = "read bandwidth",
+                     .of_limit = 0.71};
+  const BenchOp norms{.op = "norms", .ms = 1.0, .share = 0.09};
+  const BenchOp slow_norms{.op = "norms", .ms = 2.0, .share = 0.18};
+  EXPECT_EQ(explain({head, down, norms}, "decode"),
+            "ffn down (Q4_0): 41 % of decode, at 71 % of the read bandwidth");
+  EXPECT_EQ(explain({head, down, slow_norms}, "prefill"),
+            "norms: 18 % of prefill, which neither reading nor multiplying bounds");
+}
+
 TEST(Bench, RefusesADepthBeyondTheModelsContext) {
   BenchOptions options = short_bench();
   options.depths = {1 << 24};

@@ -33,23 +33,25 @@ Work& Work::operator+=(const Work& other) {
   return *this;
 }
 
-Workload::Workload(const TextModel& model, const KvPlan& plan, bool exact)
-    : model_(model), plan_(plan), exact_(exact) {}
-
-Work Workload::matrix(const Matrix& w, std::int64_t n_rows) const {
-  if (w.empty() || n_rows == 0) return {};
-  const double macs = number(n_rows) * number(w.n_rows) * number(w.n_cols);
-  Work work{.bytes = number(w.n_rows * w.row_bytes())};
-  if (exact_) {
-    work.f32_macs = macs;
-  } else if (traits(w.dtype).quantised()) {
+Work work_with(DType type, bool exact, double bytes, double macs) {
+  Work work{.bytes = bytes};
+  if (!exact && traits(type).quantised()) {
     work.int8_macs = macs;
-  } else if (w.dtype == DType::BF16) {
+  } else if (!exact && type == DType::BF16) {
     work.bf16_macs = macs;
   } else {
     work.f32_macs = macs;
   }
   return work;
+}
+
+Workload::Workload(const TextModel& model, const KvPlan& plan, bool exact)
+    : model_(model), plan_(plan), exact_(exact) {}
+
+Work Workload::matrix(const Matrix& w, std::int64_t n_rows) const {
+  if (w.empty() || n_rows == 0) return {};
+  return work_with(w.dtype, exact_, number(w.n_rows * w.row_bytes()),
+                   number(n_rows) * number(w.n_rows) * number(w.n_cols));
 }
 
 // The last n_rows rows of each sequence attend.
@@ -64,9 +66,8 @@ Work Workload::attention(int layer, const StepShape& shape, std::int64_t n_rows)
   const std::int64_t first_key = std::max<std::int64_t>(0, first - window + 1);
   const double macs = number(shape.batch) * visible_keys(first, n_rows, window) * 2.0 *
                       number(std::int64_t{config.n_heads} * c.head_dim);
-  Work work{.bytes = number(shape.batch * (end - first_key) * layout.token_bytes())};
-  (exact_ ? work.f32_macs : work.bf16_macs) = macs;
-  return work;
+  return work_with(DType::BF16, exact_,
+                   number(shape.batch * (end - first_key) * layout.token_bytes()), macs);
 }
 
 // Every row has its experts multiplied; an expert is read once for all rows that chose it. With

@@ -28,6 +28,9 @@ struct Work {
   Work& operator+=(const Work& other);
 };
 
+// Reading, and products with weights of a type; all of them in f32 when `exact`.
+Work work_with(DType type, bool exact, double bytes, double macs);
+
 // Rows of `batch` sequences of the same length in one step.
 struct StepShape {
   std::int64_t n_rows = 1;    // of each sequence

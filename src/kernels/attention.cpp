@@ -54,6 +54,25 @@ void merge(const Kernels& kernels, int n, int channels, const Softmax& part, con
   }
 }
 
+// The keys and values of a sequence count once for all of its rows.
+void count_attention(std::span<const AttentionRow> rows, int n_heads, OpTimer& timer) {
+  for (std::size_t r = 0; r < rows.size();) {
+    const KvView* kv = rows[r].kv;
+    const KvLayout& layout = kv->layout;
+    std::int64_t first_key = rows[r].first_key;
+    std::int64_t last_key = 0;
+    std::int64_t n_visible = 0;
+    for (; r < rows.size() && rows[r].kv == kv; ++r) {
+      first_key = std::min(first_key, rows[r].first_key);
+      last_key = std::max(last_key, rows[r].last_key);
+      n_visible += rows[r].last_key - rows[r].first_key;
+    }
+    const std::int64_t channels = std::int64_t{n_heads} * layout.channels;
+    timer.count(static_cast<double>((last_key - first_key) * layout.token_bytes()),
+                static_cast<double>(2 * n_visible * channels));
+  }
+}
+
 }  // namespace
 
 // One call of attend: what all tiles share.
@@ -163,6 +182,8 @@ void Ops::list_tiles(std::span<const AttentionRow> rows, int group) {
 
 void Ops::attend(std::span<const AttentionRow> rows, MatView q, int n_heads, MatView out) {
   if (rows.empty()) return;
+  OpTimer timer(times_, OpKind::Attend);
+  if (timer.counts()) count_attention(rows, n_heads, timer);
   const KvLayout& layout = rows[0].kv->layout;
   const Attention attention{.kernels = kernels_,
                             .rows = rows,

@@ -60,8 +60,11 @@ void Ops::matmul(const Matrix& w, Activations& x, MatView out) {
   CHECK(x.x_.n_cols == w.n_cols && out.n_cols == w.n_rows && out.n_rows == x.x_.n_rows);
   if (out.n_rows == 0) return;
   if (traits(w.dtype).quantised() && !exact_) {
-    matmul_panels(w, quantized(x, w.fine), out);
+    const QuantView q = quantized(x, w.fine);
+    const OpTimer timer(times_, w, out.n_rows);
+    matmul_panels(w, q, out);
   } else {
+    const OpTimer timer(times_, w, out.n_rows);
     matmul_exact(w, x.x_, out);
   }
   if (w.scale != 1.0f) scale(out, w.scale);
@@ -71,6 +74,7 @@ QuantView Ops::quantized(Activations& x, bool fine) {
   Activations::Integers& form = fine ? x.fine_ : x.plain_;
   const std::int64_t k = x.x_.n_cols;
   if (!form.ready) {
+    const OpTimer timer(times_, OpKind::Quantize);
     form.ready = true;
     const auto n = static_cast<std::size_t>(x.x_.n_rows * k);
     if (form.q.size() < n) {
@@ -184,28 +188,33 @@ void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row
 }
 
 void Ops::rms_norm(MatView x, const float* weight, float eps, MatView out) {
+  const OpTimer timer(times_, OpKind::RmsNorm);
   for_rows(x.n_rows, [&](std::int64_t r) {
     kernels_.rms_norm(x.row(r), weight, static_cast<int>(x.n_cols), eps, out.row(r));
   });
 }
 
 void Ops::add(MatView x, MatView y) {
+  const OpTimer timer(times_, OpKind::Add);
   for_rows(x.n_rows,
            [&](std::int64_t r) { kernels_.add(x.row(r), y.row(r), static_cast<int>(x.n_cols)); });
 }
 
 void Ops::scale(MatView x, float factor) {
+  const OpTimer timer(times_, OpKind::Scale);
   for_rows(x.n_rows,
            [&](std::int64_t r) { kernels_.scale(x.row(r), factor, static_cast<int>(x.n_cols)); });
 }
 
 void Ops::gelu_multiply(MatView gate, MatView up, MatView out) {
+  const OpTimer timer(times_, OpKind::GeluMultiply);
   for_rows(gate.n_rows, [&](std::int64_t r) {
     kernels_.gelu_multiply(gate.row(r), up.row(r), static_cast<int>(gate.n_cols), out.row(r));
   });
 }
 
 void Ops::softcap(MatView x, float cap) {
+  const OpTimer timer(times_, OpKind::Softcap);
   for_rows(x.n_rows,
            [&](std::int64_t r) { kernels_.softcap(x.row(r), static_cast<int>(x.n_cols), cap); });
 }

@@ -10,6 +10,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kv_view.h"
+#include "kernels/op_times.h"
 #include "kernels/table.h"
 #include "tensor/matrix.h"
 
@@ -54,6 +55,8 @@ class Ops {
   const Kernels& kernels() const { return kernels_; }
   ThreadPool& pool() const { return pool_; }
   bool exact() const { return exact_; }
+  // Operations add their times there until it is null again.
+  void set_times(OpTimes* times) { times_ = times; }
 
   // out[t, r] = w[r] · x[t].  out [T, n_rows]
   void matmul(const Matrix& w, Activations& x, MatView out);
@@ -71,6 +74,7 @@ class Ops {
   // Calls body(row) for all rows, spread over the threads.
   template <class Body>
   void for_rows(std::int64_t n_rows, const Body& body) {
+    const OpTimer timer(times_, OpKind::Rows);
     pool_.parallel_for(n_rows, 1, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t r = begin; r < end; ++r) body(r);
     });
@@ -108,6 +112,7 @@ class Ops {
   const Kernels& kernels_;
   ThreadPool& pool_;
   bool exact_;
+  OpTimes* times_ = nullptr;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // one a worker
   std::vector<AttentionTile> tiles_;
   std::vector<SpanTask> span_tasks_;

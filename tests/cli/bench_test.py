@@ -9,6 +9,7 @@ REPORT = {"version", "file", "body", "quant", "isa", "portable", "kv", "cpu", "c
           "load_ms", "packed", "peak_rss_bytes", "peak_anon_bytes", "machine", "rows"}
 ROW = {"kind", "n", "depth", "batch", "threads", "all_positions", "tok_s", "median", "min", "max",
        "gb_s", "gmac_s", "of_limit", "cpu_over_wall"}
+OP = {"row", "op", "type", "calls", "ms", "share", "gb_s", "gmac_s", "limit", "of_limit"}
 
 
 class Bench(harness.ProgramTest):
@@ -38,6 +39,28 @@ class Bench(harness.ProgramTest):
         text = answer.out.decode()
         self.assertEqual(len([line for line in text.split("\n") if "prefill" in line]), 4)
         self.assertEqual(len([line for line in text.split("\n") if "decode" in line]), 2)
+
+    def test_explain_says_where_each_rows_time_went(self):
+        answer = self.call("bench", self.model(), *SHORT, "--explain", "--json")
+        self.assertEqual(answer.status, 0, answer.err)
+        report = answer.json
+        for op in report["ops"]:
+            self.assertEqual(set(op), OP)
+            self.assertEqual(op["limit"] is None, op["of_limit"] is None)
+        for i, row in enumerate(report["rows"]):
+            ops = [op for op in report["ops"] if op["row"] == i]
+            self.assertAlmostEqual(sum(op["share"] for op in ops), 1)
+            self.assertLessEqual({"head", "ffn down", "attention", "norms", "per-layer embedding"},
+                                 {op["op"] for op in ops})
+            self.assertIn(row["explanation"].split(":")[0].split(" (")[0],
+                          {op["op"] for op in ops})
+
+    def test_explain_has_a_table_and_a_sentence_for_each_row(self):
+        answer = self.call("bench", self.model(), *SHORT, "--explain")
+        self.assertEqual(answer.status, 0, answer.err)
+        text = answer.out.decode()
+        self.assertEqual(len([line for line in text.split("\n") if "  ffn down" in line]), 6)
+        self.assertRegex(text, r"\n[a-z].*: \d+ % of decode, ")
 
     def test_machine_needs_no_model(self):
         answer = self.call("bench", "machine", "--json")
