@@ -223,6 +223,7 @@ JsonValue answer_json(const Answer& answer, const Engine& engine, const Generate
     json["thinking"] = answer.thinking;
     json["tool_calls"] = ordered_json::array();
   }
+  if (!answer.malformed.empty()) json["malformed"] = answer.malformed;
   json["finish"] = answer.finish;
   json["seed"] = request.sampling.seed;
   json["usage"] = usage_json(answer, is_chat);

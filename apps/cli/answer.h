@@ -44,8 +44,9 @@ Result<Answer> stream_text(Session& session, GenerateRequest request, bool silen
 Result<Answer> stream_answer(Session& session, GenerateRequest request, OutputMachine& machine,
                              StreamOptions options, Context& context);
 
-// {"model", "text", "thinking", "tool_calls", "finish", "seed", "usage", "timings"}; raw text
-// (`complete`) has no thinking, tool calls or thought tokens.
+// {"model", "text", "thinking", "tool_calls", "finish", "seed", "usage", "timings"}, and
+// "malformed" if there is something; raw text (`complete`) has no thinking, tool calls or thought
+// tokens.
 JsonValue answer_json(const Answer& answer, const Engine& engine, const GenerateRequest& request,
                       bool is_chat);
 

@@ -8,7 +8,9 @@ namespace fourfold {
 namespace {
 
 OutputParserOptions parser_options(const OutputMachineOptions& options) {
-  return {.thought_is_open = options.thought_is_open, .stream_calls = options.calls.has_value()};
+  return {.thought_is_open = options.thought_is_open,
+          .stream_calls = options.calls.has_value(),
+          .answer_has_form = options.answer.has_value()};
 }
 
 }  // namespace

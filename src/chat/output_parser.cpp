@@ -156,10 +156,10 @@ void OutputParser::take_text(std::string_view text) {
   }
 }
 
-// After a thought or a call: white space in front of what follows belongs to neither.
+// After a thought or a call: white space in front of free text belongs to neither.
 void OutputParser::begin_content() {
   state_ = State::Content;
-  content_.begin(/*drop_leading=*/true);
+  content_.begin(/*drop_leading=*/!options_.answer_has_form);
 }
 
 void OutputParser::begin_thought() {

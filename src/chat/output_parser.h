@@ -42,6 +42,8 @@ struct OutputParserOptions {
   // Report calls and their arguments while they are written. Only for output that a constraint
   // keeps valid: of other output no call is certain before its end.
   bool stream_calls = false;
+  // A constraint keeps the answer to a form: white space in front of it is part of it.
+  bool answer_has_form = false;
 };
 
 class OutputParser {

@@ -192,6 +192,19 @@ TEST(OutputParser, NamesAStreamedCallBeforeItsArguments) {
   EXPECT_EQ(events[1].text, "{");
 }
 
+TEST(OutputParser, KeepsTheWhiteSpaceOfAnAnswerInAForm) {
+  for (const bool has_form : {false, true}) {
+    OutputParser parser(small_tokenizer(), {.answer_has_form = has_form});
+    std::string text;
+    for (const auto id : trusted("<|channel>thought\nhm<channel|>  ab <turn|>")) {
+      for (const auto& event : parser.push(id)) {
+        if (event.type == Type::Text) text += event.text;
+      }
+    }
+    EXPECT_EQ(text, has_form ? "  ab " : "ab ");
+  }
+}
+
 TEST(OutputParser, SaysNothingOfAnUncertainCallBeforeItsEnd) {
   OutputParser parser(small_tokenizer());
   for (const auto id : trusted("<|tool_call>call:f{a:1}")) EXPECT_TRUE(parser.push(id).empty());

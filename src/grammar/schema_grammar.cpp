@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -132,6 +133,7 @@ std::optional<std::vector<JsonValue>> listed_values(const JsonValue& schema) {
 }
 
 std::string repeated(std::string_view what, std::int64_t min, std::int64_t max) {
+  if (max == 0) return "\"\"";
   if (max < 0) {
     if (min == 0) return fmt::format("({})*", what);
     return fmt::format("({}){{{},}}", what, min);
@@ -147,6 +149,31 @@ std::string free_json_string(std::int64_t min, std::int64_t max) {
   const std::string limit =
       max < 0 ? fmt::format("{{{},}}", min) : fmt::format("{{{},{}}}", min, max);
   return fmt::format("/\"(?:{}){}\"/", kCharacter, min == 0 && max < 0 ? "*" : limit);
+}
+
+// The byte that "%20" at the beginning of `text` stands for.
+std::optional<char> percent_encoded(std::string_view text) {
+  if (text.size() < 3 || text.front() != '%') return std::nullopt;
+  unsigned code = 0;
+  const auto [end, error] = std::from_chars(text.data() + 1, text.data() + 3, code, 16);
+  if (error != std::errc() || end != text.data() + 3) return std::nullopt;
+  return static_cast<char>(code);
+}
+
+// A step of a JSON pointer in a URI fragment: %20, ~0 and ~1 are characters.
+std::string pointer_step(std::string_view step) {
+  std::string bytes, key;
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    const auto byte = percent_encoded(step.substr(i));
+    bytes += byte.value_or(step[i]);
+    if (byte) i += 2;
+  }
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const bool is_escape = bytes[i] == '~' && i + 1 < bytes.size();
+    if (is_escape) ++i;
+    key += is_escape ? (bytes[i] == '1' ? '/' : '~') : bytes[i];
+  }
+  return key;
 }
 
 }  // namespace
@@ -246,12 +273,7 @@ Result<const JsonValue*> SchemaGrammar::find_target(std::string_view pointer,
       return invalid_argument("{}.$ref: \"{}\" is not supported", path, pointer);
     rest.remove_prefix(1);
     const auto end = std::min(rest.find('/'), rest.size());
-    std::string key;
-    for (std::size_t i = 0; i < end; ++i) {
-      const bool escaped = rest[i] == '~' && i + 1 < end;
-      if (escaped) ++i;
-      key += escaped ? (rest[i] == '1' ? '/' : '~') : rest[i];
-    }
+    const std::string key = pointer_step(rest.substr(0, end));
     rest.remove_prefix(end);
     if (at->is_array()) {
       const bool is_index = !key.empty() && key.size() < 9 &&
@@ -823,6 +845,7 @@ std::string SchemaGrammar::members_by_bits(const std::vector<Member>& members,
   const auto n = static_cast<std::int64_t>(members.size());
   const std::int64_t n_required = std::ranges::count_if(members, &Member::required);
   std::vector<std::int64_t> bits;
+  bits.reserve(members.size());
   std::int64_t next_required = 0, next_optional = n_required;
   for (const auto& member : members) {
     bits.push_back(member.required ? next_required++ : next_optional++);
@@ -909,14 +932,17 @@ std::string SchemaGrammar::literal(const JsonValue& value) {
   const bool is_json = options_.notation == Notation::Json;
   if (value.is_array()) {
     std::vector<std::string> items;
+    items.reserve(value.items.size());
     for (const auto& item : value.items) items.push_back(literal(item));
     return fmt::format("{} {} {}", open_bracket(), fmt::join(items, " " + comma() + " "),
                        close_bracket());
   }
   if (value.is_object()) {
     std::vector<std::string> items;
-    for (const auto& [key, item] : value.members)
+    items.reserve(value.members.size());
+    for (const auto& [key, item] : value.members) {
       items.push_back(key_text(key) + " " + literal(item));
+    }
     return fmt::format("{} {} {}", open_brace(), fmt::join(items, " " + comma() + " "),
                        close_brace());
   }
@@ -930,11 +956,15 @@ std::string SchemaGrammar::literal(const JsonValue& value) {
 std::string SchemaGrammar::string_value(const std::vector<RegexPattern>& patterns) {
   const bool is_json = options_.notation == Notation::Json;
   std::vector<std::string> parts;
+  parts.reserve(patterns.size());
   for (const auto& pattern : patterns) {
     parts.push_back(pattern.terminal(is_json ? TextForm::Json : TextForm::Raw));
   }
   const auto body = fmt::format("{}", fmt::join(parts, " & "));
   if (is_json) return terminal(fmt::format(R"("\"" ({}) "\"")", body));
+  // The library cannot look past the end of an intersection whose last character is not known as
+  // such: the next id is then found by its mask instead.
+  if (body.find(" & ") != body.npos) no_forcing_ = true;
   // Terminals are never empty; an empty string is no terminal between the delimiters.
   const bool may_be_empty = std::ranges::all_of(patterns, &RegexPattern::matches_empty);
   if (!may_be_empty)
@@ -968,6 +998,7 @@ std::string SchemaGrammar::key_text(std::string_view key) {
 std::string SchemaGrammar::free_key(const std::vector<Member>& named) {
   const bool is_json = options_.notation == Notation::Json;
   std::vector<std::string> taken;
+  taken.reserve(named.size());
   for (const auto& member : named) {
     taken.push_back(lark_literal(is_json ? to_json_text(JsonValue::of(member.key)) : member.key));
   }
@@ -1044,7 +1075,8 @@ std::string SchemaGrammar::terminal(const std::string& body) {
 }
 
 std::string SchemaGrammar::source(std::string_view start) const {
-  return fmt::format("{}\n{}\n", start, fmt::join(lines_, "\n"));
+  return fmt::format("{}{}\n{}\n", no_forcing_ ? "%llguidance {\"no_forcing\": true}\n" : "", start,
+                     fmt::join(lines_, "\n"));
 }
 
 }  // namespace fourfold

@@ -115,6 +115,7 @@ class SchemaGrammar {
   std::map<std::string, std::string, std::less<>> references_;  // rules by JSON pointer
   std::vector<std::string> lines_;
   std::vector<std::string> loosened_;
+  bool no_forcing_ = false;  // ids without a choice come out of the mask alone
   int n_names_ = 0;
   int depth_ = 0;
 };
