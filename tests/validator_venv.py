@@ -16,9 +16,8 @@ REQUIREMENTS = ["jsonschema[format-nongpl]==4.26.0"]
 VENV = pathlib.Path(__file__).resolve().parents[1] / "build" / "venv-jsonschema"
 PYTHON = VENV / "bin" / "python3"
 
-# Keywords whose value is a schema, a list of schemas, or schemas by name.
-SCHEMA = ("items", "additionalProperties")
-SCHEMAS = ("anyOf", "oneOf", "allOf", "prefixItems")
+# Keywords whose value is a schema or a list of schemas, and those whose value is schemas by name.
+SCHEMAS = ("items", "additionalProperties", "anyOf", "oneOf", "allOf", "prefixItems")
 DEFINITIONS = ("$defs", "definitions")
 NAMED_SCHEMAS = ("properties", *DEFINITIONS)
 
@@ -56,7 +55,7 @@ def make_validator(schema):
 
 def plain(schema):
     """The schema in the words of the standard: types in lower case, nullable as a union."""
-    if isinstance(schema, list):  # items, before 2020-12
+    if isinstance(schema, list):
         return [plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
@@ -70,7 +69,7 @@ def plain(schema):
 def plain_keyword(key, value):
     if key == "type" and isinstance(value, str):
         return value.lower()
-    if key in SCHEMA or key in SCHEMAS:
+    if key in SCHEMAS:
         return plain(value)
     if key in NAMED_SCHEMAS:
         return {name: plain(schema) for name, schema in value.items()}
