@@ -29,7 +29,7 @@ import validator_venv
 from turn_drive.checks import CUT, find_faults, read_json
 from turn_drive.requests import AMPLE_TOKENS, RequestMaker
 
-QUICK_RUNS = 100
+QUICK_RUNS = 60
 BATCH = 50
 TIMEOUT_S = 300  # of a batch
 MAX_REPORTS = 5
