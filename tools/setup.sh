@@ -79,7 +79,9 @@ configure() {
   (cd "$root" && cmake --preset "$preset" "$@") >&2
 }
 
-# build PRESET [TARGET]
+# build PRESET [TARGET…]
 build() {
-  cmake --build "$root/build/$1" --parallel "$(nproc)" ${2:+--target "$2"} >&2
+  local preset=$1
+  shift
+  cmake --build "$root/build/$preset" --parallel "$(nproc)" ${1:+--target "$@"} >&2
 }

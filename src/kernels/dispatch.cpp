@@ -1,5 +1,9 @@
 #include "kernels/dispatch.h"
 
+#if defined(FOURFOLD_ARM64)
+#include <sys/auxv.h>
+#endif
+
 #include "kernels/tables.h"
 
 namespace fourfold {
@@ -18,6 +22,10 @@ const std::vector<const Kernels*>& usable_kernels() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
       usable.push_back(&kAvx2Kernels);
     }
+#elif defined(FOURFOLD_ARM64)
+    if (::getauxval(AT_HWCAP2) & HWCAP2_I8MM) usable.push_back(&kI8mmKernels);
+    if (::getauxval(AT_HWCAP) & HWCAP_ASIMDDP) usable.push_back(&kDotprodKernels);
+    usable.push_back(&kNeonKernels);
 #endif
     usable.push_back(&kScalarKernels);
     return usable;

@@ -12,6 +12,7 @@
 #include "kernels/half.h"
 #include "kernels/tables.h"
 #include "tensor/blocks.h"
+#include "tensor/test_vectors.h"
 
 namespace fourfold {
 namespace {
@@ -234,6 +235,102 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
   }
 }
 
+struct PackedType {
+  DType type;
+  Packer Kernels::*packer;
+  std::vector<int> halves = {0};  // bytes of a block where an f16 lies
+};
+const PackedType kPackedTypes[] = {
+    {DType::Q4_0, &Kernels::q4_0},         {DType::Q5_0, &Kernels::q5_0},
+    {DType::Q8_0, &Kernels::q8_0},         {DType::Q4_K, &Kernels::q4_k, {0, 2}},
+    {DType::Q5_K, &Kernels::q5_k, {0, 2}}, {DType::Q6_K, &Kernels::q6_k, {208}},
+    {DType::IQ4_NL, &Kernels::iq4_nl},     {DType::IQ4_XS, &Kernels::iq4_xs},
+    {DType::MXFP4, &Kernels::mxfp4, {}},
+};
+
+// Blocks of random bits, or of ones, which are the largest unsigned weights. Scales are finite.
+std::vector<std::byte> make_blocks(const PackedType& packed, int n_values, bool largest) {
+  std::mt19937 random(31);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size_bytes(packed.type, n_values)));
+  for (auto& b : bytes) b = static_cast<std::byte>(largest ? 255 : random() & 255);
+  const auto block_bytes = static_cast<std::size_t>(traits(packed.type).block_bytes);
+  for (std::size_t block = 0; block < bytes.size(); block += block_bytes) {
+    for (const int half : packed.halves) {
+      bytes[block + static_cast<std::size_t>(half) + 1] &= std::byte{0xbb};
+    }
+    if (packed.type == DType::MXFP4) {  // from the least on, and not too large for f32
+      bytes[block] = static_cast<std::byte>(block / block_bytes % 200);
+    }
+  }
+  return bytes;
+}
+
+// A panel and its weights, unpacked by the definition or packed by a table.
+struct Panel {
+  std::vector<std::uint8_t> q;
+  std::vector<float> scales, offsets;
+  int k, group, zero;
+
+  Panel(DType type, int n_columns)
+      : q(static_cast<std::size_t>(kPanelRows * n_columns)),
+        scales(q.size() / static_cast<std::size_t>(traits(type).group)),
+        offsets(traits(type).has_min ? scales.size() : 0),
+        k(n_columns),
+        group(traits(type).group),
+        zero(0) {}
+  PanelOut out() { return {q.data(), scales.data(), offsets.empty() ? nullptr : offsets.data()}; }
+  PanelView view() const {
+    return {q.data(), scales.data(), offsets.empty() ? nullptr : offsets.data(), k, group, zero};
+  }
+};
+
+Panel unpack_panel(DType type, const std::vector<std::byte>& blocks, int k) {
+  Panel panel(type, k);
+  std::vector<std::int8_t> rows(panel.q.size());
+  const auto n_groups = panel.scales.size() / kPanelRows;
+  std::vector<float> scales(n_groups), offsets(n_groups);
+  for (std::size_t r = 0; r < kPanelRows; ++r) {
+    unpack_blocks(type, blocks.data() + static_cast<std::int64_t>(r) * size_bytes(type, k),
+                  k / traits(type).block, rows.data() + r * static_cast<std::size_t>(k),
+                  scales.data(), offsets.data());
+    for (std::size_t g = 0; g < n_groups; ++g) {
+      panel.scales[g * kPanelRows + r] = scales[g];
+      if (traits(type).has_min) panel.offsets[g * kPanelRows + r] = offsets[g];
+    }
+  }
+  kScalarKernels.pack_panel(rows.data(), k, k, panel.q.data());
+  return panel;
+}
+
+TEST_P(Tables, PackBlocksAsTheyAreDefined) {
+  constexpr int kColumns = 512;
+  constexpr int kTokens = 5;
+  for (const PackedType& packed : kPackedTypes) {
+    SCOPED_TRACE(name(packed.type));
+    const Packer& packer = table.*packed.packer;
+    if (!packer.pack) continue;
+    for (const bool largest : {false, true}) {
+      const auto blocks = make_blocks(packed, kPanelRows * kColumns, largest);
+      const Panel expected = unpack_panel(packed.type, blocks, kColumns);
+      Panel panel(packed.type, kColumns);
+      packer.pack(reinterpret_cast<const std::uint8_t*>(blocks.data()),
+                  size_bytes(packed.type, kColumns), kColumns, panel.out());
+      panel.zero = packer.zero;
+      expect_same_bits(panel.scales, expected.scales);
+      expect_same_bits(panel.offsets, expected.offsets);
+      for (const bool fine : {false, true}) {
+        auto values = random_floats(kTokens * kColumns, 32);
+        if (largest) std::fill(values.begin(), values.end(), 1.0f);
+        const Quantized x(ref, values, fine);
+        std::vector<float> acc(kTokens * kPanelRows), expected_acc(acc.size());
+        table.matmul_panel(panel.view(), x.view(kColumns), kTokens, acc.data());
+        ref.matmul_panel(expected.view(), x.view(kColumns), kTokens, expected_acc.data());
+        expect_same_bits(acc, expected_acc);
+      }
+    }
+  }
+}
+
 TEST_P(Tables, AttendToTheVisibleKeysOnly) {
   for (const int channels : {8, 24, 128, 512}) {
     constexpr int kQueries = 7;
@@ -285,6 +382,48 @@ TEST(ScalarKernels, AgreeWithTheFormulas) {
     sum += std::exp(double{x[i]});
   }
   EXPECT_NEAR(total / sum, 1.0, 1e-5);
+}
+
+// The definition itself is arithmetic that every machine rounds alike: these bits are those of any
+// CPU and compiler.
+TEST(ScalarKernels, GiveTheSameBitsOnEveryMachine) {
+  constexpr int kCount = 512;
+  const Kernels& k = kScalarKernels;
+  TestVectorGenerator generator(7);
+  const auto values = [&](float scale) {
+    std::vector<float> x(kCount);
+    for (float& v : x) v = scale * (static_cast<float>(generator.next() >> 8) * 0x1p-23f - 1.0f);
+    return x;
+  };
+  const auto a = values(1.0f);
+  const auto b = values(2.0f);
+  std::vector<float> bits = {k.dot(a.data(), b.data(), kCount)};
+  const auto add = [&](const std::vector<float>& x) {
+    bits.insert(bits.end(), x.begin(), x.end());
+  };
+
+  auto x = values(8.0f);
+  k.gelu_multiply(x.data(), a.data(), kCount, x.data());
+  add(x);
+  k.softcap(x.data(), kCount, 3.0f);
+  add(x);
+  bits.push_back(k.exp_sum(x.data(), kCount, 2.0f));
+  add(x);
+  k.rms_norm(x.data(), b.data(), kCount, 1e-6f, x.data());
+  add(x);
+  k.rope(x.data(), a.data(), b.data(), kCount / 2, kCount / 2);
+  add(x);
+
+  const std::vector<std::int8_t> rows(kPanelRows * kCount, 77);
+  std::vector<std::uint8_t> panel(rows.size());
+  k.pack_panel(rows.data(), kCount, kCount, panel.data());
+  for (const bool fine : {false, true}) {
+    const Quantized q(k, b, fine);
+    std::vector<float> acc(kPanelRows);
+    k.matmul_panel({panel.data(), a.data(), nullptr, kCount, 32, 0}, q.view(kCount), 1, acc.data());
+    add(acc);
+  }
+  EXPECT_EQ(crc32(bits), 0xA42D3F55u);
 }
 
 TEST(ScalarKernels, KeepNotANumberVisible) {

@@ -24,12 +24,15 @@ double seconds_since(Clock::time_point start) {
 }
 
 const Probes& probes_of(const Kernels& kernels) {
+  [[maybe_unused]] const std::string_view name = kernels.name;
 #if defined(FOURFOLD_X86)
-  const std::string_view name = kernels.name;
   if (name.starts_with("avx512")) return kAvx512Probes;
   if (name.starts_with("avx2")) return kAvx2Probes;
+#elif defined(FOURFOLD_ARM64)
+  if (name == "neon_i8mm") return kI8mmProbes;
+  if (name == "neon_dotprod") return kDotprodProbes;
+  if (name == "neon") return kNeonProbes;
 #endif
-  (void)kernels;
   return kScalarProbes;
 }
 

@@ -43,6 +43,8 @@ Packer packer_of(const Kernels& kernels, DType type) {
     case DType::Q5_K: return kernels.q5_k;
     case DType::Q6_K: return kernels.q6_k;
     case DType::IQ4_NL: return kernels.iq4_nl;
+    case DType::IQ4_XS: return kernels.iq4_xs;
+    case DType::MXFP4: return kernels.mxfp4;
     default: return {};
   }
 }

@@ -57,6 +57,11 @@ std::vector<std::byte> random_blocks(DType type, std::int64_t n_values, std::uin
       calm(82);
       break;
     case DType::Q3_K: calm(108); break;
+    case DType::MXFP4:  // the scale is an exponent
+      for (std::size_t b = 0; b < bytes.size(); b += 17) {
+        bytes[b] = (bytes[b] & std::byte{7}) | std::byte{120};
+      }
+      break;
     default:
       calm(0);
       calm(2);
@@ -151,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(Types, Matmul,
                          testing::Values(DType::F32, DType::BF16, DType::F16, DType::Q4_0,
                                          DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0,
                                          DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K,
-                                         DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS),
+                                         DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4),
                          [](const auto& param) { return std::string(name(param.param)); });
 
 // Attention in f64, straight from the definition.

@@ -23,5 +23,8 @@ struct Probes {
 extern const Probes kScalarProbes;
 extern const Probes kAvx2Probes;
 extern const Probes kAvx512Probes;
+extern const Probes kNeonProbes;
+extern const Probes kDotprodProbes;
+extern const Probes kI8mmProbes;
 
 }  // namespace fourfold

@@ -120,7 +120,7 @@ struct Kernels {
   // q [16, k] row-major (stride in bytes) → panel with zero = panel_zero.
   void (*pack_panel)(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out);
   int panel_zero;
-  Packer q4_0, q5_0, q8_0, q4_k, q5_k, q6_k, iq4_nl;
+  Packer q4_0, q5_0, q8_0, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
   // acc [n_tokens, 16] += panel × activations.
   void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
 

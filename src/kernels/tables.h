@@ -6,7 +6,10 @@
 namespace fourfold {
 
 extern const Kernels kScalarKernels;
-extern const Kernels kAvx2Kernels;    // AVX2, FMA, F16C
-extern const Kernels kAvx512Kernels;  // AVX-512 F, BW, DQ, VL, VNNI
+extern const Kernels kAvx2Kernels;     // AVX2, FMA, F16C
+extern const Kernels kAvx512Kernels;   // AVX-512 F, BW, DQ, VL, VNNI
+extern const Kernels kNeonKernels;     // any 64-bit Arm
+extern const Kernels kDotprodKernels;  // with FEAT_DotProd
+extern const Kernels kI8mmKernels;     // with FEAT_I8MM
 
 }  // namespace fourfold

@@ -116,9 +116,11 @@ inline void store_int8(std::int8_t* p, Lanes a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
 
-// Registers that a tile of matmul_f32 may hold.
+// What fits into the registers: a tile of matmul_f32.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+// Sums of attend_block, over four queries or one.
+constexpr int kValueLanes = 4;
 
 }  // namespace
 }  // namespace fourfold

@@ -78,9 +78,11 @@ inline void store_int8(std::int8_t* p, Lanes a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
 
-// Registers that a tile of matmul_f32 may hold.
+// What fits into the registers: a tile of matmul_f32.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 4;
+// Sums of attend_block, over four queries or one.
+constexpr int kValueLanes = 16;
 
 }  // namespace
 }  // namespace fourfold

@@ -288,6 +288,8 @@ const Kernels kScalarKernels = {
     .q5_k = {},
     .q6_k = {},
     .iq4_nl = {},
+    .iq4_xs = {},
+    .mxfp4 = {},
     .matmul_panel = matmul_panel,
     .attend_block = attend_block,
 };

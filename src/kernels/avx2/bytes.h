@@ -1,0 +1,113 @@
+// 64 bytes, a dword of each of 16 rows, as two 256-bit registers (see generic/pack.inc).
+#pragma once
+
+#include "kernels/avx2/lanes.h"
+
+namespace fourfold {
+namespace {
+
+// vpmaddubsw wants one unsigned side, and so does the cheap way from bytes to 16 bits.
+constexpr int kPanelZero = 128;
+
+struct Bytes {
+  __m256i low;
+  __m256i high;
+};
+
+inline Bytes operator&(Bytes a, Bytes b) {
+  return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
+}
+inline Bytes operator|(Bytes a, Bytes b) {
+  return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+}
+inline Bytes operator^(Bytes a, Bytes b) {
+  return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
+}
+inline Bytes all_bytes(int x) {
+  const __m256i all = _mm256_set1_epi8(static_cast<char>(x));
+  return {all, all};
+}
+inline Bytes all_dwords(int x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+// Of dwords.
+inline Bytes shift_left(Bytes a, int n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  return {_mm256_sll_epi32(a.low, count), _mm256_sll_epi32(a.high, count)};
+}
+inline Bytes shift_right(Bytes a, int n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  return {_mm256_srl_epi32(a.low, count), _mm256_srl_epi32(a.high, count)};
+}
+inline Bytes shift_right_signed(Bytes a, int n) {
+  const __m128i count = _mm_cvtsi32_si128(n);
+  return {_mm256_sra_epi32(a.low, count), _mm256_sra_epi32(a.high, count)};
+}
+// levels[x] of every byte x < 16.
+inline Bytes look_up(const std::int8_t* levels, Bytes x) {
+  const __m256i table =
+      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(levels)));
+  return {_mm256_shuffle_epi8(table, x.low), _mm256_shuffle_epi8(table, x.high)};
+}
+// The panel is [k / 4][row][4].
+inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
+  auto* out = reinterpret_cast<__m256i*>(p);
+  for (int i = 0; i < 4; ++i, out += 2) {
+    _mm256_storeu_si256(out, quads[i].low);
+    _mm256_storeu_si256(out + 1, quads[i].high);
+  }
+}
+
+// Dwords as int32.
+inline Lanes to_floats(Bytes dwords) {
+  return {_mm256_cvtepi32_ps(dwords.low), _mm256_cvtepi32_ps(dwords.high)};
+}
+// Dwords as the bits of f32.
+inline Lanes as_floats(Bytes dwords) {
+  return {_mm256_castsi256_ps(dwords.low), _mm256_castsi256_ps(dwords.high)};
+}
+// The f16 in the low half of each dword.
+inline __m256 low_half(__m256i dwords) {
+  const __m256i cleared = _mm256_blend_epi16(dwords, _mm256_setzero_si256(), 0b10101010);
+  return _mm256_cvtph_ps(
+      _mm_packus_epi32(_mm256_castsi256_si128(cleared), _mm256_extracti128_si256(cleared, 1)));
+}
+inline Lanes low_half(Bytes dwords) { return {low_half(dwords.low), low_half(dwords.high)}; }
+
+// 16 bytes of the rows i and 4 + i.
+inline __m256i load_pair(const std::uint8_t* p, std::int64_t stride, int i) {
+  const auto at = [&](int row) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride));
+  };
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(4 + i), 1);
+}
+
+// 16 bytes of each of eight rows, four at a time.
+inline void load_quads(const std::uint8_t* p, std::int64_t stride, __m256i quads[4]) {
+  __m256i rows[4];
+  for (int i = 0; i < 4; ++i) rows[i] = load_pair(p, stride, i);
+  const __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]);
+  const __m256i b = _mm256_unpacklo_epi32(rows[2], rows[3]);
+  const __m256i c = _mm256_unpackhi_epi32(rows[0], rows[1]);
+  const __m256i d = _mm256_unpackhi_epi32(rows[2], rows[3]);
+  quads[0] = _mm256_unpacklo_epi64(a, b);
+  quads[1] = _mm256_unpackhi_epi64(a, b);
+  quads[2] = _mm256_unpacklo_epi64(c, d);
+  quads[3] = _mm256_unpackhi_epi64(c, d);
+}
+
+// 16 bytes of each row, four at a time.
+inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4]) {
+  __m256i low[4], high[4];
+  load_quads(p, stride, low);
+  load_quads(p + 8 * stride, stride, high);
+  for (int i = 0; i < 4; ++i) quads[i] = {low[i], high[i]};
+}
+
+// The first dword of the 16 bytes at p, of each row.
+inline Bytes load_dwords(const std::uint8_t* p, std::int64_t stride) {
+  Bytes quads[4];
+  load_quads(p, stride, quads);
+  return quads[0];
+}
+
+}  // namespace
+}  // namespace fourfold
