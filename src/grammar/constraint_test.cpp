@@ -370,6 +370,45 @@ TEST(Constraint, MembersOfACallComeInTheOrderOfTheDeclaration) {
   EXPECT_FALSE(accepts_call("b:1,b:1"));
 }
 
+// The library itself would look for the next byte behind such a string, and stop.
+TEST(Constraint, PatternsOfACallWithALengthEnd) {
+  ToolSet set;
+  set.tools = {{"f", json(R"({"type":"object","required":["r"],"properties":{
+      "r":{"type":"string","pattern":"^/?x?(?:ab|cd){3,}$","maxLength":8}}})")}};
+  const auto constraint = factory().tools(set);
+  ASSERT_TRUE(constraint.ok()) << constraint.error().message;
+  for (const auto* text : {"xabcdab", "/ababab", "/xcdcdcd", "abababab"}) {
+    EXPECT_TRUE(accepts(constraint->copy(), fmt::format("<|tool_call>call:f{{r:<|\"|>{}<|\"|>}}"
+                                                        "<tool_call|>",
+                                                        text)))
+        << text;
+  }
+  EXPECT_FALSE(
+      accepts(constraint->copy(), "<|tool_call>call:f{r:<|\"|>xababababab<|\"|>}<tool_call|>"));
+}
+
+TEST(Constraint, AtMostOneIsALimit) {
+  const auto list =
+      factory().json_schema(json(R"({"type":"array","items":{"type":"boolean"},"maxItems":1})"));
+  ASSERT_TRUE(list.ok()) << list.error().message;
+  for (const auto* text : {"[]", "[true]"}) EXPECT_TRUE(accepts(list->copy(), text)) << text;
+  EXPECT_FALSE(accepts(list->copy(), "[true,true]"));
+  const auto map = factory().json_schema(
+      json(R"({"type":"object","additionalProperties":{"type":"null"},"maxProperties":1})"));
+  ASSERT_TRUE(map.ok()) << map.error().message;
+  for (const auto* text : {"{}", R"({"a":null})"}) EXPECT_TRUE(accepts(map->copy(), text)) << text;
+  EXPECT_FALSE(accepts(map->copy(), R"({"a":null,"b":null})"));
+}
+
+TEST(Constraint, ReferencesMayBePercentEncoded) {
+  const auto constraint = factory().json_schema(json(
+      R"({"$defs":{"a b":{"type":"null"},"c/d":{"const":"%"}},"anyOf":[{"$ref":"#/$defs/a%20b"},
+          {"$ref":"#/%24defs/c~1d"}]})"));
+  ASSERT_TRUE(constraint.ok()) << constraint.error().message;
+  EXPECT_TRUE(accepts(constraint->copy(), "null"));
+  EXPECT_TRUE(accepts(constraint->copy(), R"("%")"));
+}
+
 TEST(Constraint, FreeKeysOfACallAreRawWhereTheyReadBack) {
   ToolSet set;
   set.tools = {{"f", json(R"({"type":"object","additionalProperties":{"type":"integer"}})")}};
@@ -388,18 +427,20 @@ TEST(Constraint, FreeKeysOfACallAreRawWhereTheyReadBack) {
 }
 
 TEST(Constraint, OrdinarySchemasCompileInLessThanFiftyMilliseconds) {
-  std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/schemas.json");
-  std::stringstream text;
-  text << in.rdbuf();
   ConstraintFactory fresh(small_tokenizer());
   ASSERT_TRUE(fresh.regex("a").ok());  // makes the tables of the vocabulary
   std::vector<double> times_ms;
-  for (const auto& row : json(text.str()).items) {
-    const auto start = std::chrono::steady_clock::now();
-    ASSERT_TRUE(fresh.json_schema(*row.find("schema")).ok());
-    const std::chrono::duration<double, std::milli> taken =
-        std::chrono::steady_clock::now() - start;
-    times_ms.push_back(taken.count());
+  for (const std::string name : {"schemas.json", "real-schemas.json"}) {
+    std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/" + name);
+    std::stringstream text;
+    text << in.rdbuf();
+    for (const auto& row : json(text.str()).items) {
+      const auto start = std::chrono::steady_clock::now();
+      ASSERT_TRUE(fresh.json_schema(*row.find("schema")).ok()) << row.find("name")->text;
+      const std::chrono::duration<double, std::milli> taken =
+          std::chrono::steady_clock::now() - start;
+      times_ms.push_back(taken.count());
+    }
   }
   // A machine with other work interrupts one or the other.
   std::sort(times_ms.begin(), times_ms.end());

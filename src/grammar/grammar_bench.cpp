@@ -32,11 +32,18 @@ double us_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
-Result<JsonValue> read_cases(const std::string& name) {
-  std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/" + name);
-  std::stringstream text;
-  text << in.rdbuf();
-  return parse_json_value(text.str());
+// The rows of <what>.json and real-<what>.json.
+Result<std::vector<JsonValue>> read_cases(const std::string& what) {
+  std::vector<JsonValue> rows;
+  for (const std::string prefix : {"", "real-"}) {
+    const auto name = prefix + what + ".json";
+    std::ifstream in(std::string(FOURFOLD_SOURCE_DIR) + "/tests/cases/grammar/" + name);
+    std::stringstream text;
+    text << in.rdbuf();
+    const auto list = TRY_IN(name, parse_json_value(text.str()));
+    rows.insert(rows.end(), list.items.begin(), list.items.end());
+  }
+  return rows;
 }
 
 struct Times {
@@ -111,14 +118,14 @@ Status run(int n_walks) {
   fmt::print("tables of {} pieces: {:.2f} s\n", tokenizer.vocab_size(), us_since(start) / 1e6);
 
   Totals totals;
-  const auto schemas = TRY(read_cases("schemas.json"));
-  for (const auto& row : schemas.items) {
+  const auto schemas = TRY(read_cases("schemas"));
+  for (const auto& row : schemas) {
     TRY(measure(
         factory, row.find("name")->text,
         [&](ConstraintFactory& f) { return f.json_schema(*row.find("schema")); }, n_walks, totals));
   }
-  const auto tool_sets = TRY(read_cases("tools.json"));
-  for (const auto& row : tool_sets.items) {
+  const auto tool_sets = TRY(read_cases("tools"));
+  for (const auto& row : tool_sets) {
     ToolSet set;
     for (const auto& [name, parameters] : row.find("tools")->members) {
       set.tools.push_back({name, parameters});
