@@ -103,6 +103,24 @@ bool is_false(const JsonValue* schema) {
   return schema != nullptr && schema->is_bool() && !schema->boolean;
 }
 
+// Whether an object of `a` has a member that no object of `b` has.
+bool requires_what_is_forbidden(const JsonValue& a, const JsonValue& b) {
+  const JsonValue *required = a.find("required"), *properties = b.find("properties");
+  if (required == nullptr || !is_false(b.find("additionalProperties"))) return false;
+  return std::ranges::any_of(required->items, [&](const JsonValue& name) {
+    return properties == nullptr || properties->find(name.text) == nullptr;
+  });
+}
+
+// Whether {"propertyNames": names} says no more than JSON itself.
+bool are_any_names(const JsonValue& names) {
+  if (names.is_bool()) return names.boolean;
+  return names.is_object() && std::ranges::all_of(names.members, [](const JsonMember& member) {
+           return is_annotation(member.key) ||
+                  (member.key == "type" && member.value == JsonValue::of("string"));
+         });
+}
+
 // Names of types as the dialects write them: "string", "STRING", ["string", "null"].
 std::vector<std::string> type_names(const JsonValue& schema) {
   std::vector<std::string> names;
@@ -233,7 +251,7 @@ Status SchemaGrammar::unsupported(const Path& path, std::string_view what) {
 Result<JsonValue> SchemaGrammar::checked(const JsonValue& schema, const Path& path) {
   JsonValue out = JsonValue::object();
   for (const auto& [key, value] : schema.members) {
-    if (is_annotation(key)) continue;
+    if (is_annotation(key) || (key == "propertyNames" && are_any_names(value))) continue;
     const bool is_unique_items = key == "uniqueItems" && !(value.is_bool() && !value.boolean);
     const bool is_unevaluated = key == "unevaluatedProperties" && !is_false(&value);
     const bool is_patterns = key == "patternProperties" && !value.members.empty();
@@ -484,8 +502,10 @@ bool SchemaGrammar::are_disjoint(const JsonValue& a_in, const JsonValue& b_in, i
     return true;
   }
   const bool objects = types_a == std::vector<std::string>{"object"} && types_a == types_b;
+  if (!objects) return false;
+  if (requires_what_is_forbidden(a, b) || requires_what_is_forbidden(b, a)) return true;
   const JsonValue *properties_a = a.find("properties"), *properties_b = b.find("properties");
-  if (!objects || properties_a == nullptr || properties_b == nullptr) return false;
+  if (properties_a == nullptr || properties_b == nullptr) return false;
   const auto is_required = [](const JsonValue& schema, std::string_view key) {
     const JsonValue* required = schema.find("required");
     return required && std::ranges::any_of(required->items,
@@ -1010,10 +1030,9 @@ std::string SchemaGrammar::free_key(const std::vector<Member>& named) {
     // Without escapes: a named key has no second spelling.
     return terminal(without_taken(R"(/"[^"\\\x00-\x1F]+"/)")) + " " + colon();
   }
-  // As reads_back_raw() says; long keys stand between delimiters.
+  // As reads_back_raw() says.
   const std::string never = R"(\x00-\x1F:=,"\[\]{}())";
-  const auto raw =
-      terminal(without_taken(fmt::format(R"(/[^\s'{0}]([^{0}]{{0,62}}[^\s{0}])?/)", never)));
+  const auto raw = terminal(without_taken(fmt::format(R"(/[^\s'{0}]([^{0}]*[^\s{0}])?/)", never)));
   const auto text = terminal(without_taken("/(?s:.+)/"));
   return rule(fmt::format("({1} | <[{0}]> {2} <[{0}]>) {3}", options_.quote, raw, text, colon()));
 }
