@@ -147,6 +147,12 @@ void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row
   const bool direct = packer.pack && n_rows == kPanelRows;
   Scratch::grow(s.acc, n_tokens * kPanelRows);
   std::fill_n(s.acc.begin(), n_tokens * kPanelRows, 0.0f);
+  if (direct && packer.dot && n_tokens == 1) {
+    packer.dot(reinterpret_cast<const std::uint8_t*>(w.row(first_row)), w.row_bytes(),
+               static_cast<int>(w.n_cols), x, s.acc.data());
+    std::copy_n(s.acc.begin(), kPanelRows, out.row(0) + first_row);
+    return;
+  }
   if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
     std::fill(s.rows.begin(), s.rows.end(), std::int8_t{0});
     std::fill(s.scales.begin(), s.scales.end(), 0.0f);

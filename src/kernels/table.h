@@ -43,12 +43,6 @@ struct PanelOut {
 // Packs k values (a multiple of the type's block) of 16 rows of blocks; stride is in bytes.
 using PackRows = void (*)(const std::uint8_t* rows, std::int64_t stride, int k, PanelOut out);
 
-// A block type that a table packs straight from the file's bytes.
-struct Packer {
-  PackRows pack = nullptr;  // null: by way of unpack_blocks and pack_panel
-  int zero = 0;             // what it adds to each weight
-};
-
 inline constexpr int kFineSteps = 128;
 inline constexpr int kFineMax = 127 * kFineSteps + 63;
 
@@ -61,6 +55,18 @@ struct QuantView {
   std::int64_t q_stride;      // in elements, from token to token
   std::int64_t scale_stride;
   std::int64_t sum_stride;
+};
+
+// acc [16] += k values of 16 rows of blocks × one token's activations: what pack and matmul_panel
+// give, without a panel between.
+using DotRows = void (*)(const std::uint8_t* rows, std::int64_t stride, int k, const QuantView& x,
+                         float* acc);
+
+// A block type that a table reads straight from the file's bytes.
+struct Packer {
+  PackRows pack = nullptr;  // null: by way of unpack_blocks and pack_panel
+  int zero = 0;             // what it adds to each weight
+  DotRows dot = nullptr;    // null: by way of a panel
 };
 
 // Online softmax over one block of keys for n_queries query vectors that share a KV head.

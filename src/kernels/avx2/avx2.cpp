@@ -210,6 +210,9 @@ inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, f
 // After panel_tokens:
 #include "kernels/generic/forms.inc"
 
+// After pack.inc:
+#include "kernels/generic/no_dot.inc"
+
 namespace fourfold {
 
 const Kernels kAvx2Kernels = {

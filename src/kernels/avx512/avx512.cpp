@@ -8,16 +8,18 @@
 namespace fourfold {
 namespace {
 
+// Four k of one token, for all rows.
+inline __m512i four_of(const std::int8_t* q) {
+  std::int32_t four;
+  __builtin_memcpy(&four, q, 4);
+  return _mm512_set1_epi32(four);
+}
+
 // T tokens against the panel; kGroup is 16 or 32.
 template <int T, int kGroup, bool kOffsets, bool kFine>
 inline void panel_tile(const PanelView& w, const QuantView& x, float* acc) {
   __m512 sum[T];
   for (int t = 0; t < T; ++t) sum[t] = _mm512_loadu_ps(acc + t * kPanelRows);
-  const auto four_of = [](const std::int8_t* q) {
-    std::int32_t four;
-    __builtin_memcpy(&four, q, 4);
-    return _mm512_set1_epi32(four);
-  };
   const std::uint8_t* wq = w.q;
   for (int g = 0; g < w.k / kGroup; ++g) {
     constexpr int kSums = kGroup / kSumBlock;
@@ -78,7 +80,8 @@ inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, f
 }  // namespace
 }  // namespace fourfold
 
-// After panel_tokens:
+// After panel_tokens and four_of:
+#include "kernels/avx512/dot.inc"
 #include "kernels/generic/forms.inc"
 
 namespace fourfold {

@@ -51,10 +51,8 @@ inline __m512i load_every_fourth(const std::uint8_t* p, std::int64_t stride, int
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-// 16 bytes of each row, four at a time.
-inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4]) {
-  __m512i rows[4];
-  for (int i = 0; i < 4; ++i) rows[i] = load_every_fourth(p, stride, i);
+// Rows as load_every_fourth gives them → a dword of each row in each register.
+inline void transpose(const __m512i rows[4], Bytes quads[4]) {
   const __m512i a = _mm512_unpacklo_epi32(rows[0], rows[1]);
   const __m512i b = _mm512_unpacklo_epi32(rows[2], rows[3]);
   const __m512i c = _mm512_unpackhi_epi32(rows[0], rows[1]);
@@ -65,11 +63,37 @@ inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4
   quads[3].v = _mm512_unpackhi_epi64(c, d);
 }
 
+// 16 bytes of each row, four at a time.
+inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4]) {
+  __m512i rows[4];
+  for (int i = 0; i < 4; ++i) rows[i] = load_every_fourth(p, stride, i);
+  transpose(rows, quads);
+}
+
 // The first dword of the 16 bytes at p, of each row.
 inline Bytes load_dwords(const std::uint8_t* p, std::int64_t stride) {
   Bytes quads[4];
   load_quads(p, stride, quads);
   return quads[0];
+}
+
+// Two blocks of 2 + 16 bytes of each row: the 16 bytes, and the 2 as the low half of a dword.
+inline void load_two_blocks(const std::uint8_t* p, std::int64_t stride, Bytes heads[2],
+                            Bytes quads[2][4]) {
+  __m512i first[4], middle[4], last[4], shifted[4];  // from bytes 0, 16, 20 and 2 on
+  for (int i = 0; i < 4; ++i) {
+    first[i] = load_every_fourth(p, stride, i);
+    middle[i] = load_every_fourth(p + 16, stride, i);
+    last[i] = load_every_fourth(p + 20, stride, i);
+    shifted[i] = _mm512_alignr_epi8(middle[i], first[i], 2);
+  }
+  Bytes dwords[4];
+  transpose(first, dwords);
+  heads[0] = dwords[0];
+  transpose(middle, dwords);
+  heads[1] = shift_right(dwords[0], 16);  // the head is bytes 18 and 19
+  transpose(shifted, quads[0]);
+  transpose(last, quads[1]);
 }
 
 }  // namespace

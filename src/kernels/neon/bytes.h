@@ -93,3 +93,5 @@ inline Bytes load_dwords(const std::uint8_t* p, std::int64_t stride) {
 
 }  // namespace
 }  // namespace fourfold
+
+#include "kernels/generic/two_blocks.inc"

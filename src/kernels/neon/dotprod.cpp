@@ -24,6 +24,9 @@ inline int32x4_t add_dots(int32x4_t sums, int8x16_t weights, int8x16_t x) {
 #include "kernels/generic/pack.inc"
 #include "kernels/neon/probes.inc"
 
+// After pack.inc:
+#include "kernels/generic/no_dot.inc"
+
 namespace fourfold {
 
 const Kernels kDotprodKernels = {
