@@ -1030,9 +1030,11 @@ std::string SchemaGrammar::free_key(const std::vector<Member>& named) {
     // Without escapes: a named key has no second spelling.
     return terminal(without_taken(R"(/"[^"\\\x00-\x1F]+"/)")) + " " + colon();
   }
-  // As reads_back_raw() says.
+  // As reads_back_raw() says, and of at most 64 characters: without a bound a model loses itself
+  // in them. Longer keys stand between delimiters.
   const std::string never = R"(\x00-\x1F:=,"\[\]{}())";
-  const auto raw = terminal(without_taken(fmt::format(R"(/[^\s'{0}]([^{0}]*[^\s{0}])?/)", never)));
+  const auto raw =
+      terminal(without_taken(fmt::format(R"(/[^\s'{0}]([^{0}]{{0,62}}[^\s{0}])?/)", never)));
   const auto text = terminal(without_taken("/(?s:.+)/"));
   return rule(fmt::format("({1} | <[{0}]> {2} <[{0}]>) {3}", options_.quote, raw, text, colon()));
 }

@@ -210,21 +210,23 @@ void Ops::add(MatView x, MatView y) {
 
 void Ops::scale(MatView x, float factor) {
   const OpTimer timer(times_, OpKind::Scale);
-  for_rows(x.n_rows,
-           [&](std::int64_t r) { kernels_.scale(x.row(r), factor, static_cast<int>(x.n_cols)); });
+  for_stretches(x, [&](std::int64_t r, std::int64_t first, int n) {
+    kernels_.scale(x.row(r) + first, factor, n);
+  });
 }
 
 void Ops::gelu_multiply(MatView gate, MatView up, MatView out) {
   const OpTimer timer(times_, OpKind::GeluMultiply);
-  for_rows(gate.n_rows, [&](std::int64_t r) {
-    kernels_.gelu_multiply(gate.row(r), up.row(r), static_cast<int>(gate.n_cols), out.row(r));
+  for_stretches(gate, [&](std::int64_t r, std::int64_t first, int n) {
+    kernels_.gelu_multiply(gate.row(r) + first, up.row(r) + first, n, out.row(r) + first);
   });
 }
 
 void Ops::softcap(MatView x, float cap) {
   const OpTimer timer(times_, OpKind::Softcap);
-  for_rows(x.n_rows,
-           [&](std::int64_t r) { kernels_.softcap(x.row(r), static_cast<int>(x.n_cols), cap); });
+  for_stretches(x, [&](std::int64_t r, std::int64_t first, int n) {
+    kernels_.softcap(x.row(r) + first, n, cap);
+  });
 }
 
 }  // namespace fourfold

@@ -3,6 +3,7 @@
 // Nothing here changes a result with the number of threads, rows or the order of work: see table.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -97,6 +98,20 @@ class Ops {
     std::int64_t span = 0;
     std::int64_t offset = 0;  // of its state in partials_
   };
+
+  // Calls body(row, first column, columns) for stretches of all rows, spread over the threads: for
+  // what treats each value by itself. Long rows are cut, so that one of them keeps all busy.
+  template <class Body>
+  void for_stretches(MatView x, const Body& body) {
+    constexpr std::int64_t kColumns = 4096;
+    const std::int64_t n = (x.n_cols + kColumns - 1) / kColumns;
+    pool_.parallel_for(x.n_rows * n, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t first = i % n * kColumns;
+        body(i / n, first, static_cast<int>(std::min(kColumns, x.n_cols - first)));
+      }
+    });
+  }
 
   // The rows as integers, from their first k on.
   QuantView quantized(Activations& x, bool fine);
