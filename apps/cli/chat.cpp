@@ -14,6 +14,30 @@
 
 namespace fourfold {
 
+namespace {
+
+bool is_medium(const Part& part) {
+  using Kind = Part::Kind;
+  return part.kind == Kind::Image || part.kind == Kind::Audio || part.kind == Kind::Video;
+}
+
+// The prompt would have a place for them, and nothing to put there.
+Status refuse_media(const std::vector<Message>& messages) {
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    bool has_media = std::ranges::any_of(messages[i].parts, is_medium);
+    for (const auto& result : messages[i].results) {
+      has_media = has_media || std::ranges::any_of(result.media, is_medium);
+    }
+    if (has_media) {
+      return unimplemented("messages[{}]: this version reads text only, no images, audio or video",
+                           i);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Thinking> parse_thinking(std::string_view text) {
   if (text == "on" || text == "true") return Thinking{.on = true};
   if (text == "off" || text == "false") return Thinking{};
@@ -143,6 +167,7 @@ JsonValue Chat::json(const Answer& answer) const {
 }
 
 Result<Chat::Turn> Chat::next_turn() {
+  TRY(refuse_media(history_.messages));
   Conversation asked = conversation();
   auto prompt = TRY(render_prompt(asked));
   if (asked.thinking.on && thinking_budget(asked.thinking, room_behind(prompt)) == 0) {

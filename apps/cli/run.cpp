@@ -22,6 +22,7 @@ struct RunFlags {
   std::optional<std::string> schema, regex, grammar;  // a file, an expression, a file
   std::optional<std::string> tools;                   // a file
   ToolLoop tool_loop;
+  std::string media;  // the last flag for a picture, sound or film, and its file
   bool lines = false;
   bool events = false;
 };
@@ -72,6 +73,10 @@ Result<int> run(const RunFlags& flags, Context& context) {
   const bool runs_tools = !flags.tool_loop.command.shell.empty();
   if (runs_tools && !flags.tools && !flags.lines) {
     return context.usage_error("--tool-exec: expected --tools too");
+  }
+  if (!flags.media.empty()) {
+    return unimplemented("{}: this version reads text only, no images, audio or video",
+                         flags.media);
   }
   auto settings = TRY(load_settings(flags, context));
   std::string prompt;
@@ -138,6 +143,14 @@ void register_run(CLI::App& program, Context& context) {
             flags->grammar);
   text_flag("--tools", "FILE", "a JSON list of functions that the model may call (none)",
             flags->tools);
+  for (const std::string name : {"--image", "--audio", "--video"}) {
+    add_value_flag(
+        command, {.names = name, .value = "FILE", .help = "not supported yet", .repeatable = true},
+        [flags, name](const std::string& path) -> Status {
+          flags->media = fmt::format("{} {}", name, path);
+          return {};
+        });
+  }
   add_value_flag(command,
                  {"--tool-exec", "CMD", "run by sh for each call, which it reads as JSON (none)"},
                  [flags](const std::string& text) -> Status {

@@ -157,6 +157,25 @@ class Pretrained(harness.ProgramTest):
         self.assertGreater(answer.json["usage"]["prompt_tokens"], 1 + len("hello"))
 
 
+class Media(harness.ProgramTest):
+    def test_are_refused_before_the_model_is_opened(self):
+        for flag in ["--image", "--audio", "--video"]:
+            answer = self.call("run", "no-such-model.gguf", flag, "a", flag, "b", "hello", "--json")
+            self.assertEqual(answer.status, 1)
+            self.assertEqual(answer.json["error"]["code"], "UNIMPLEMENTED")
+            self.assertIn(f"{flag} b: this version reads text only", answer.err)
+
+    def test_are_refused_in_requests(self):
+        lines = [{"messages": [{"role": "user", "content": [{"type": kind}]}]}
+                 for kind in ["image_url", "input_audio", "video"]]
+        answer = self.call("run", self.model(), "--lines",
+                           stdin="\n".join(map(json.dumps, lines)).encode())
+        for line in answer.out.splitlines():
+            self.assertIn("messages[0]: this version reads text only",
+                          json.loads(line)["error"]["message"])
+        self.assertEqual(len(answer.out.splitlines()), len(lines))
+
+
 class Lines(harness.ProgramTest):
     def answers(self, *lines, flags=()):
         answer = self.call("run", self.model(), "--lines", "-n", "4", *flags,
