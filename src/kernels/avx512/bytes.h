@@ -70,13 +70,6 @@ inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4
   transpose(rows, quads);
 }
 
-// The first dword of the 16 bytes at p, of each row.
-inline Bytes load_dwords(const std::uint8_t* p, std::int64_t stride) {
-  Bytes quads[4];
-  load_quads(p, stride, quads);
-  return quads[0];
-}
-
 // Two blocks of 2 + 16 bytes of each row: the 16 bytes, and the 2 as the low half of a dword.
 inline void load_two_blocks(const std::uint8_t* p, std::int64_t stride, Bytes heads[2],
                             Bytes quads[2][4]) {

@@ -84,13 +84,6 @@ inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4
   }
 }
 
-// The first dword of the 16 bytes at p, of each row.
-inline Bytes load_dwords(const std::uint8_t* p, std::int64_t stride) {
-  Bytes quads[4];
-  load_quads(p, stride, quads);
-  return quads[0];
-}
-
 }  // namespace
 }  // namespace fourfold
 
