@@ -9,6 +9,7 @@
 #include "cli/bench.h"
 #include "cli/command.h"
 #include "cli/complete.h"
+#include "cli/convert.h"
 #include "cli/debug.h"
 #include "cli/eval.h"
 #include "cli/inspect.h"
@@ -29,6 +30,7 @@ void register_commands(CLI::App& program, Context& context) {
   register_parse(program, context);
   register_render(program, context);
   register_inspect(program, context);
+  register_convert(program, context);
   register_eval(program, context);
   register_bench(program, context);
   register_debug(program, context);

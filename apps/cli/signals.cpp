@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 
 #include <poll.h>
@@ -22,6 +24,9 @@ std::atomic<bool> erase_at_end{false};
 std::atomic<long> last_interrupt_ms{-1'000'000};
 static_assert(std::atomic<long>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
+char unfinished_file[PATH_MAX];
+std::atomic<bool> has_unfinished_file{false};
+
 bool has_terminal = false;
 termios original_terminal;
 
@@ -32,6 +37,7 @@ long now_ms() {
 }
 
 [[noreturn]] void end_now(int status) {
+  if (has_unfinished_file) ::unlink(unfinished_file);
   constexpr char kEraseLine[] = "\r\033[K";
   if (erase_at_end && ::write(STDERR_FILENO, kEraseLine, sizeof kEraseLine - 1) < 0) _exit(status);
   if (has_terminal) tcsetattr(STDIN_FILENO, TCSANOW, &original_terminal);
@@ -97,6 +103,14 @@ void wait_for_input() {
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
+
+void remove_at_end(const std::string& path) {
+  has_unfinished_file = false;
+  if (path.size() >= sizeof unfinished_file) return;
+  std::memcpy(unfinished_file, path.c_str(), path.size() + 1);
+  has_unfinished_file = true;
+}
+
 bool take_redraw() { return redraw.exchange(false); }
 void set_erase_at_end(bool erase) { erase_at_end = erase; }
 

@@ -1,6 +1,8 @@
 // What SIGINT, SIGTERM and SIGTSTP do. The terminal is left as it was found.
 #pragma once
 
+#include <string>
+
 namespace fourfold {
 
 // Ends at once: 130 after SIGINT, 143 after SIGTERM.
@@ -18,6 +20,9 @@ void wait_for_input();
 // True once after the program was stopped and continued, or the window changed: what was typed so
 // far must be drawn again.
 bool take_redraw();
+
+// A file that nobody must find when a signal ends the program; the last one counts.
+void remove_at_end(const std::string& path);
 
 // Whether a line on standard error must be erased before the program ends.
 void set_erase_at_end(bool erase);

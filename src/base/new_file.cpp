@@ -42,6 +42,10 @@ Status write_all(int fd, std::span<const std::byte> bytes) {
   return Error{code_of(errno), fmt::format("cannot be written: {}", std::strerror(errno))};
 }
 
+std::string NewFile::temporary_path(const std::string& path) {
+  return fmt::format("{}.tmp-{}", path, ::getpid());
+}
+
 Result<NewFile> NewFile::create(const std::string& path) {
   NewFile file(path);
   if (file.fd_ < 0) return file.failed("cannot be created");
@@ -50,7 +54,7 @@ Result<NewFile> NewFile::create(const std::string& path) {
 
 NewFile::NewFile(const std::string& path)
     : path_(path),
-      temporary_(fmt::format("{}.tmp-{}", path, ::getpid())),
+      temporary_(temporary_path(path)),
       fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {}
 
 NewFile::NewFile(NewFile&& other) noexcept

@@ -20,6 +20,8 @@ Status write_all(int fd, std::span<const std::byte> bytes);
 
 class NewFile {
  public:
+  // The name under which this process writes `path`.
+  static std::string temporary_path(const std::string& path);
   // Errors name the temporary file and the system's reason.
   static Result<NewFile> create(const std::string& path);
   NewFile(NewFile&& other) noexcept;

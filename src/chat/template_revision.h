@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "formats/chat_template.h"
 #include "formats/checkpoint.h"
 
 namespace fourfold {
@@ -15,10 +16,6 @@ struct TemplateFacts {
   std::string sha256;
   std::string revision;  // "r4"; empty = unknown
 };
-
-// Of a GGUF's metadata or a folder's files, in the order chat_template.jinja, chat_template.json,
-// tokenizer_config.json. Empty when there is none.
-std::string find_chat_template(const Checkpoint& checkpoint);
 
 // nullopt for an empty text.
 std::optional<TemplateFacts> describe_template(std::string_view text);

@@ -118,6 +118,7 @@ class Parser {
   // The outcome, once parse() has succeeded.
   std::uint32_t version = 0;
   Entries entries;
+  std::vector<std::span<const std::byte>> value_bytes;
   std::unordered_map<std::string_view, std::size_t> key_index;
   std::vector<TensorInfo> tensors;
   std::vector<std::string> warnings;
@@ -220,6 +221,7 @@ class Parser {
     if (key == "general.alignment") TRY(read_alignment(type));
     auto value = TRY(read_value(type, type_offset));
     entries.emplace_back(key, std::move(value));
+    value_bytes.emplace_back(data_ + type_offset, position_ - type_offset);
     if (position_ > kMaxMetadataBytes) {
       return malformed(start, "metadata larger than {} bytes", kMaxMetadataBytes);
     }
@@ -571,6 +573,7 @@ Result<GgufFile> GgufFile::parse(std::shared_ptr<const MappedFile> file) {
   gguf.file_ = std::move(file);
   gguf.version_ = parser.version;
   gguf.metadata_.entries_ = std::move(parser.entries);
+  gguf.metadata_.value_bytes_ = std::move(parser.value_bytes);
   gguf.metadata_.index_ = std::move(parser.key_index);
   gguf.tensors_ = std::move(parser.tensors);
   gguf.warnings_ = std::move(parser.warnings);

@@ -60,10 +60,13 @@ class GgufMetadata {
 
   // Keys in file order.
   const std::vector<std::pair<std::string_view, GgufValue>>& entries() const { return entries_; }
+  // The value of an entry as the file has it, its type number in front: for copies.
+  std::span<const std::byte> value_bytes(std::size_t entry) const { return value_bytes_[entry]; }
 
  private:
   friend class GgufFile;
   std::vector<std::pair<std::string_view, GgufValue>> entries_;
+  std::vector<std::span<const std::byte>> value_bytes_;  // [entries], into the mapping
   std::unordered_map<std::string_view, std::size_t> index_;
 };
 

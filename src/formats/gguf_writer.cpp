@@ -34,6 +34,10 @@ void GgufWriter::add_u32(std::string_view key, std::uint32_t value) {
   begin_key(key, kU32).number(value);
 }
 
+void GgufWriter::add_i32(std::string_view key, std::int32_t value) {
+  begin_key(key, kI32).number(value);
+}
+
 void GgufWriter::add_f32(std::string_view key, float value) { begin_key(key, kF32).number(value); }
 
 void GgufWriter::add_bool(std::string_view key, bool value) {
@@ -47,9 +51,26 @@ void GgufWriter::add_ints(std::string_view key, std::span<const std::int32_t> va
       .raw(values.data(), values.size_bytes());
 }
 
+void GgufWriter::add_floats(std::string_view key, std::span<const float> values) {
+  begin_key(key, kArray)
+      .number(kF32)
+      .number<std::uint64_t>(values.size())
+      .raw(values.data(), values.size_bytes());
+}
+
+void GgufWriter::add_strings(std::string_view key, std::span<const std::string_view> values) {
+  ByteWriter& bytes = begin_key(key, kArray).number(kString).number<std::uint64_t>(values.size());
+  for (const auto value : values) bytes.string(value);
+}
+
 void GgufWriter::add_bools(std::string_view key, const std::vector<bool>& values) {
   ByteWriter& bytes = begin_key(key, kArray).number(kBool).number<std::uint64_t>(values.size());
   for (const bool value : values) bytes.number<std::uint8_t>(value);
+}
+
+void GgufWriter::add_copy(std::string_view key, std::span<const std::byte> value) {
+  ++n_keys_;
+  keys_.string(key).raw(value.data(), value.size());
 }
 
 void GgufWriter::add_tensor(std::string_view name, DType dtype, std::vector<std::int64_t> shape) {

@@ -38,10 +38,15 @@ class GgufWriter {
 
   void add_string(std::string_view key, std::string_view value);
   void add_u32(std::string_view key, std::uint32_t value);
+  void add_i32(std::string_view key, std::int32_t value);
   void add_f32(std::string_view key, float value);
   void add_bool(std::string_view key, bool value);
   void add_ints(std::string_view key, std::span<const std::int32_t> values);
+  void add_floats(std::string_view key, std::span<const float> values);
+  void add_strings(std::string_view key, std::span<const std::string_view> values);
   void add_bools(std::string_view key, const std::vector<bool>& values);
+  // A value of another file, as GgufMetadata::value_bytes() gives it.
+  void add_copy(std::string_view key, std::span<const std::byte> value);
 
   // A type that GGUF has; the last dimension is a multiple of its block.
   void add_tensor(std::string_view name, DType dtype, std::vector<std::int64_t> shape);

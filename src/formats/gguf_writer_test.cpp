@@ -23,6 +23,11 @@ GgufWriter small_writer() {
   writer.add_bool("a.flag", true);
   const std::int32_t widths[] = {-1, 2, 3};
   writer.add_ints("a.widths", widths);
+  writer.add_i32("a.least", -7);
+  const float scores[] = {0.5f, -1.0f};
+  writer.add_floats("a.scores", scores);
+  const std::string_view pieces[] = {"one", ""};
+  writer.add_strings("a.pieces", pieces);
   writer.add_bools("a.pattern", {true, false});
   writer.add_tensor("norm", DType::F32, {3});
   writer.add_tensor("matrix", DType::Q4_0, {2, 64});
@@ -58,6 +63,11 @@ TEST(GgufWriter, WritesWhatTheReaderReads) {
   EXPECT_EQ(*keys.require_f64("a.eps"), 0.5);
   EXPECT_EQ(*keys.find_bool("a.flag"), true);
   EXPECT_THAT(**keys.find_ints("a.widths"), ElementsAre(-1, 2, 3));
+  EXPECT_THAT(**keys.find_ints("a.least"), ElementsAre(-7));
+  const auto& scores = std::get<GgufNumberArray>(*keys.find("a.scores"));
+  ASSERT_EQ(scores.count, 2u);
+  EXPECT_EQ(scores.float_at(1), -1.0);
+  EXPECT_THAT(**keys.find_strings("a.pieces"), ElementsAre("one", ""));
   EXPECT_THAT(**keys.find_ints("a.pattern"), ElementsAre(1, 0));
   EXPECT_EQ(keys.entries().back().first, "a.pattern");  // in the order added
 
@@ -68,6 +78,26 @@ TEST(GgufWriter, WritesWhatTheReaderReads) {
   EXPECT_THAT(matrix.shape, ElementsAre(2, 64));
   ASSERT_EQ(matrix.bytes().size(), 2u * 2u * 18u);
   for (const std::byte b : matrix.bytes()) EXPECT_EQ(b, std::byte{2});
+}
+
+TEST(GgufWriter, CopiesValuesOfEveryType) {
+  const auto builder = testing_files::GgufBuilder()
+                           .u32("b.u32", 1)
+                           .boolean("b.flag", true)
+                           .string("b.text", "x")
+                           .numbers<std::uint64_t>("b.u64s", testing_files::kGgufU64, {1, 2})
+                           .strings("b.texts", {"y", "zz"});
+  const auto source = GgufFile::parse(testing_files::in_memory(builder.build()));
+  ASSERT_TRUE(source.ok()) << source.error().message;
+  const auto& entries = source->metadata().entries();
+  GgufWriter writer;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    writer.add_copy(entries[i].first, source->metadata().value_bytes(i));
+  }
+  const auto copy = writer.header();
+  const auto expected = builder.build();
+  ASSERT_GE(copy.size(), expected.size());  // padded
+  EXPECT_EQ(std::memcmp(copy.data(), expected.data(), expected.size()), 0);
 }
 
 TEST(GgufWriter, PadsWithZeros) {

@@ -22,9 +22,10 @@ struct Body {
 constexpr Body kBodies[] = {
     {"e2b", Family::Gemma4, 35, 1536, 8},     {"e4b", Family::Gemma4, 42, 2560, 8},
     {"12b", Family::Gemma4, 48, 3840, 16},    {"26b", Family::Gemma4, 30, 2816, 16},
-    {"31b", Family::Gemma4, 60, 5376, 32},    {"gemma3", Family::Gemma3, 18, 640, 4},
-    {"gemma3", Family::Gemma3, 26, 1152, 4},  {"gemma3", Family::Gemma3, 34, 2560, 8},
-    {"gemma3", Family::Gemma3, 48, 3840, 16}, {"gemma3", Family::Gemma3, 62, 5376, 32},
+    {"31b", Family::Gemma4, 60, 5376, 32},    {"keeper", Family::Gemma4, 8, 256, 4},
+    {"gemma3", Family::Gemma3, 18, 640, 4},   {"gemma3", Family::Gemma3, 26, 1152, 4},
+    {"gemma3", Family::Gemma3, 34, 2560, 8},  {"gemma3", Family::Gemma3, 48, 3840, 16},
+    {"gemma3", Family::Gemma3, 62, 5376, 32},
 };
 
 constexpr std::size_t kMaxListedIds = 1024;

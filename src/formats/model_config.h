@@ -73,7 +73,7 @@ struct ModelConfig {
   SamplingDefaults sampling;
   std::vector<int> eos_ids;       // as the file says; the stop set is the tokenizer's matter
   std::vector<int> suppress_ids;  // logits set to −inf when sampling (text-model.md 3.10)
-  std::string body;               // "e2b", "e4b", "12b", "26b", "31b", "gemma3", or empty
+  std::string body;               // "e2b", "e4b", "12b", "26b", "31b", "keeper", "gemma3", or empty
   std::string architecture;       // "gemma4", "gemma3"
   std::vector<std::string> warnings;
 };

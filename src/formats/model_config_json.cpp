@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "formats/model_config_forms.h"
+#include "formats/text_tensor_names.h"
 
 namespace fourfold {
 namespace {
@@ -145,15 +146,8 @@ constexpr ModelClass kClasses[] = {
     {"gemma3_text", Family::Gemma3, false, false},
 };
 
-// Tensor names of the multimodal classes, of text-only saves, and of older Gemma 3 saves.
-constexpr std::string_view kTensorPrefixes[] = {"model.language_model.", "model.",
-                                                "language_model.model."};
-
 const TensorInfo* find_text_tensor(const Checkpoint& checkpoint, std::string_view name) {
-  for (const auto prefix : kTensorPrefixes) {
-    if (const auto* tensor = checkpoint.find(fmt::format("{}{}", prefix, name))) return tensor;
-  }
-  return nullptr;
+  return checkpoint.find(fmt::format("{}{}", text_tensor_prefix(checkpoint), name));
 }
 
 class FolderConfigReader {

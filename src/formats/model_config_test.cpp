@@ -193,6 +193,20 @@ TEST(GgufConfig, The12bSuppressesItsMediaEndMarks) {
   EXPECT_THAT(config->suppress_ids, ElementsAre(258883, 258882));
 }
 
+TEST(GgufConfig, RecognisesTheKeeper) {
+  auto builder = tiny_gemma4();
+  for (const auto* key : {"block_count", "embedding_length", "attention.head_count",
+                          "attention.sliding_window_pattern"}) {
+    builder.drop_key(std::string("gemma4.") + key);
+  }
+  builder.u32("gemma4.block_count", 8).u32("gemma4.embedding_length", 256);
+  builder.u32("gemma4.attention.head_count", 4);
+  builder.u32("gemma4.attention.sliding_window_pattern", 2);
+  const auto config = load(builder);
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->body, "keeper");
+}
+
 struct BadGguf {
   const char* what;
   void (*change)(GgufBuilder&);

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "formats/tokenizer_data.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/piece_table.h"
-#include "tokenizer/tokenizer_data.h"
 
 namespace fourfold {
 

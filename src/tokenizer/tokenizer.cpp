@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "formats/tokenizer_data.h"
 #include "tokenizer/id_bits.h"
-#include "tokenizer/tokenizer_data.h"
 
 namespace fourfold {
 namespace {

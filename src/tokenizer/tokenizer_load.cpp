@@ -6,9 +6,9 @@
 
 #include "base/mapped_file.h"
 #include "base/utf8.h"
+#include "formats/tokenizer_data.h"
 #include "tokenizer/merge_list.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/tokenizer_data.h"
 
 namespace fourfold {
 namespace {

@@ -6,8 +6,8 @@ import tempfile
 
 import harness
 
-COMMANDS = ["run", "complete", "tokenize", "detokenize", "render", "parse", "inspect", "eval", "bench",
-            "debug logits"]
+COMMANDS = ["run", "complete", "tokenize", "detokenize", "render", "parse", "inspect", "convert", "eval",
+            "bench", "debug logits"]
 
 
 class Help(harness.ProgramTest):

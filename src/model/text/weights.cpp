@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "base/check.h"
+#include "formats/text_tensor_names.h"
 #include "tensor/blocks.h"
 
 namespace fourfold {
@@ -28,43 +31,42 @@ Shape squeezed(const Shape& shape) {
   return result;
 }
 
-bool has_prefix(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
-// Finds tensors by either name and keeps the report.
+// Finds tensors by their GGUF names, in folders under the names that those have there, and keeps
+// the report.
 class Binder {
  public:
-  Binder(const Checkpoint& checkpoint, TextWeights& weights, WeightReport& report)
+  Binder(const Checkpoint& checkpoint, int n_layers, TextWeights& weights, WeightReport& report)
       : checkpoint_(checkpoint), weights_(weights), report_(report) {
-    if (checkpoint.form() == Checkpoint::Form::Safetensors) prefix_ = find_prefix();
+    if (gguf()) return;
+    prefix_ = text_tensor_prefix(checkpoint);
+    if (prefix_.empty()) prefix_ = "model.";
+    for (auto& name : text_tensor_names(n_layers)) folder_names_.insert({name.gguf, name.folder});
   }
 
   bool gguf() const { return checkpoint_.form() == Checkpoint::Form::Gguf; }
 
-  // The tensor under its GGUF name or one of its safetensors names; null when absent.
-  const TensorInfo* find(const std::string& gguf_name, const std::vector<std::string>& hf_names) {
-    if (gguf()) return checkpoint_.find(gguf_name);
-    for (const auto& name : hf_names) {
+  // Null when absent.
+  const TensorInfo* find(const std::string& name) const {
+    return gguf() ? checkpoint_.find(name) : find_in_folder(folder_names(name));
+  }
+  const TensorInfo* find_in_folder(const std::vector<std::string>& names) const {
+    for (const auto& name : names) {
       if (const auto* tensor = checkpoint_.find(prefix_ + name)) return tensor;
     }
     return nullptr;
   }
 
-  std::string shown_name(const std::string& gguf_name, const std::vector<std::string>& hf_names) {
-    return gguf() ? gguf_name : prefix_ + hf_names.front();
-  }
-
   // The required tensor with exactly this shape, else null and a line in the report.
-  const TensorInfo* require(const std::string& gguf_name, const std::vector<std::string>& hf_names,
-                            const Shape& shape) {
-    const TensorInfo* tensor = find(gguf_name, hf_names);
-    if (!tensor) {
-      report_.missing.push_back(
-          fmt::format("{} {}", shown_name(gguf_name, hf_names), shape_text(shape)));
-      return nullptr;
-    }
-    return check(*tensor, shape);
+  const TensorInfo* require(const std::string& name, const Shape& shape) {
+    return require(find(name), gguf() ? name : prefix_ + folder_names(name).front(), shape);
+  }
+  const TensorInfo* require_in_folder(const std::vector<std::string>& names, const Shape& shape) {
+    return require(find_in_folder(names), prefix_ + names.front(), shape);
+  }
+  const TensorInfo* require(const TensorInfo* tensor, std::string_view name, const Shape& shape) {
+    if (tensor) return check(*tensor, shape);
+    report_.missing.push_back(fmt::format("{} {}", name, shape_text(shape)));
+    return nullptr;
   }
 
   const TensorInfo* check(const TensorInfo& tensor, const Shape& shape) {
@@ -86,16 +88,15 @@ class Binder {
   }
 
   void use(const TensorInfo& tensor) { used_.insert(tensor.name); }
-  void skip(const std::string& gguf_name, const std::string& hf_name) {
-    if (const auto* tensor = find(gguf_name, {hf_name})) {
+  void skip(const std::string& name) {
+    if (const auto* tensor = find(name)) {
       use(*tensor);
       ++n_skipped_;
     }
   }
 
-  Matrix matrix(const std::string& gguf_name, const std::string& hf_name, std::int64_t n_rows,
-                std::int64_t n_cols) {
-    const TensorInfo* tensor = require(gguf_name, {hf_name}, {n_rows, n_cols});
+  Matrix matrix(const std::string& name, std::int64_t n_rows, std::int64_t n_cols) {
+    const TensorInfo* tensor = require(name, {n_rows, n_cols});
     return tensor ? as_matrix(*tensor, n_rows, n_cols) : Matrix{};
   }
 
@@ -119,15 +120,13 @@ class Binder {
     return widened(*scale);
   }
 
-  Vector vector(const std::string& gguf_name, const std::vector<std::string>& hf_names,
-                std::int64_t n, float add = 0.0f) {
-    const TensorInfo* tensor = require(gguf_name, hf_names, {n});
+  Vector vector(const std::string& name, std::int64_t n, float add = 0.0f) {
+    const TensorInfo* tensor = require(name, {n});
     return tensor ? keep(*tensor, add) : nullptr;
   }
 
-  Vector optional_vector(const std::string& gguf_name, const std::vector<std::string>& hf_names,
-                         std::int64_t n) {
-    const TensorInfo* tensor = find(gguf_name, hf_names);
+  Vector optional_vector(const std::string& name, std::int64_t n) {
+    const TensorInfo* tensor = find(name);
     if (!tensor) return nullptr;
     tensor = check(*tensor, {n});
     return tensor ? keep(*tensor, 0.0f) : nullptr;
@@ -141,7 +140,7 @@ class Binder {
 
   void report_unexpected() {
     for (const auto& tensor : checkpoint_.tensors()) {
-      if (!used_.count(tensor.name) && !belongs_elsewhere(tensor.name)) {
+      if (!used_.count(tensor.name) && is_text_tensor(checkpoint_, prefix_, tensor.name)) {
         report_.unexpected.push_back(tensor.name);
       }
     }
@@ -152,12 +151,10 @@ class Binder {
   }
 
  private:
-  std::string find_prefix() const {
-    for (const char* prefix :
-         {"model.language_model.", "language_model.model.", "model.", "language_model."}) {
-      if (checkpoint_.find(std::string(prefix) + "embed_tokens.weight")) return prefix;
-    }
-    return "model.";
+  const std::vector<std::string>& folder_names(const std::string& name) const {
+    const auto found = folder_names_.find(name);
+    CHECK(found != folder_names_.end());
+    return found->second;
   }
 
   Vector keep(const TensorInfo& tensor, float add) {
@@ -166,22 +163,11 @@ class Binder {
     return values.data();
   }
 
-  // Towers, projectors and drafters that lie in the same file, and copies of the tied head.
-  bool belongs_elsewhere(const std::string& tensor) const {
-    if (gguf()) {
-      for (const char* prefix : {"v.", "a.", "mm.", "mtp.", "nextn."}) {
-        if (has_prefix(tensor, prefix)) return true;
-      }
-      return false;
-    }
-    return !has_prefix(tensor, prefix_) || tensor.find("lm_head") != std::string::npos ||
-           tensor.find("vision") != std::string::npos || tensor.find("audio") != std::string::npos;
-  }
-
   const Checkpoint& checkpoint_;
   TextWeights& weights_;
   WeightReport& report_;
-  std::string prefix_;
+  std::string prefix_;                                                      // of names in a folder
+  std::unordered_map<std::string, std::vector<std::string>> folder_names_;  // by GGUF name
   std::unordered_set<std::string> used_;
   int n_skipped_ = 0;
 };
@@ -189,8 +175,7 @@ class Binder {
 // Files may be padded to wider FFNs than the metadata says; all of one layer's tensors must agree.
 void follow_ffn_widths(Binder& b, TextConfig& config, WeightReport& report) {
   for (int i = 0; i < config.n_layers; ++i) {
-    const TensorInfo* gate = b.find(fmt::format("blk.{}.ffn_gate.weight", i),
-                                    {fmt::format("layers.{}.mlp.gate_proj.weight", i)});
+    const TensorInfo* gate = b.find(fmt::format("blk.{}.ffn_gate.weight", i));
     LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
     if (!gate || gate->shape.size() != 2 || gate->shape[0] <= layer.ffn_width ||
         gate->shape[0] > (1 << 20)) {
@@ -206,55 +191,39 @@ void follow_ffn_widths(Binder& b, TextConfig& config, WeightReport& report) {
 
 void bind_attention(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
   const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
-  const std::string gguf = fmt::format("blk.{}.", i);
-  const std::string hf = fmt::format("layers.{}.", i);
+  const std::string blk = fmt::format("blk.{}.", i);
   const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
   const std::int64_t D = config.width;
   const std::int64_t C = layer.head_dim;
-  w.pre_attn_norm = b.vector(gguf + "attn_norm.weight", {hf + "input_layernorm.weight"}, D, add);
-  w.post_attn_norm = b.vector(gguf + "post_attention_norm.weight",
-                              {hf + "post_attention_layernorm.weight"}, D, add);
-  w.q = b.matrix(gguf + "attn_q.weight", hf + "self_attn.q_proj.weight", config.n_heads * C, D);
-  w.q_norm = b.vector(gguf + "attn_q_norm.weight", {hf + "self_attn.q_norm.weight"}, C, add);
-  w.o =
-      b.matrix(gguf + "attn_output.weight", hf + "self_attn.o_proj.weight", D, config.n_heads * C);
+  w.pre_attn_norm = b.vector(blk + "attn_norm.weight", D, add);
+  w.post_attn_norm = b.vector(blk + "post_attention_norm.weight", D, add);
+  w.q = b.matrix(blk + "attn_q.weight", config.n_heads * C, D);
+  w.q_norm = b.vector(blk + "attn_q_norm.weight", C, add);
+  w.o = b.matrix(blk + "attn_output.weight", D, config.n_heads * C);
   if (layer.kv_source != i) {
-    b.skip(gguf + "attn_k.weight", hf + "self_attn.k_proj.weight");
-    b.skip(gguf + "attn_v.weight", hf + "self_attn.v_proj.weight");
-    b.skip(gguf + "attn_k_norm.weight", hf + "self_attn.k_norm.weight");
+    b.skip(blk + "attn_k.weight");
+    b.skip(blk + "attn_v.weight");
+    b.skip(blk + "attn_k_norm.weight");
     return;
   }
   const std::int64_t kv_width = layer.n_kv_heads * C;
-  w.k = b.matrix(gguf + "attn_k.weight", hf + "self_attn.k_proj.weight", kv_width, D);
-  w.k_norm = b.vector(gguf + "attn_k_norm.weight", {hf + "self_attn.k_norm.weight"}, C, add);
+  w.k = b.matrix(blk + "attn_k.weight", kv_width, D);
+  w.k_norm = b.vector(blk + "attn_k_norm.weight", C, add);
   if (!layer.k_eq_v) {
-    w.v = b.matrix(gguf + "attn_v.weight", hf + "self_attn.v_proj.weight", kv_width, D);
+    w.v = b.matrix(blk + "attn_v.weight", kv_width, D);
   }
 }
 
 void bind_dense(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
-  const std::string gguf = fmt::format("blk.{}.", i);
-  const std::string hf = fmt::format("layers.{}.", i);
+  const std::string blk = fmt::format("blk.{}.", i);
   const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
   const std::int64_t D = config.width;
   const std::int64_t F = config.layers[static_cast<std::size_t>(i)].ffn_width;
-  w.pre_mlp_norm =
-      b.vector(gguf + "ffn_norm.weight", {hf + "pre_feedforward_layernorm.weight"}, D, add);
-  w.post_mlp_norm =
-      b.vector(gguf + "post_ffw_norm.weight", {hf + "post_feedforward_layernorm.weight"}, D, add);
-  w.gate = b.matrix(gguf + "ffn_gate.weight", hf + "mlp.gate_proj.weight", F, D);
-  w.up = b.matrix(gguf + "ffn_up.weight", hf + "mlp.up_proj.weight", F, D);
-  w.down = b.matrix(gguf + "ffn_down.weight", hf + "mlp.down_proj.weight", D, F);
-}
-
-// The names under which experts were saved over time, without and with ".weight".
-std::vector<std::string> expert_names(const std::string& hf, const std::string& tensor) {
-  std::vector<std::string> names;
-  for (const char* group : {"experts.", "moe.", "mlp.experts.", "moe.experts."}) {
-    names.push_back(hf + group + tensor);
-    names.push_back(hf + group + tensor + ".weight");
-  }
-  return names;
+  w.pre_mlp_norm = b.vector(blk + "ffn_norm.weight", D, add);
+  w.post_mlp_norm = b.vector(blk + "post_ffw_norm.weight", D, add);
+  w.gate = b.matrix(blk + "ffn_gate.weight", F, D);
+  w.up = b.matrix(blk + "ffn_up.weight", F, D);
+  w.down = b.matrix(blk + "ffn_down.weight", D, F);
 }
 
 // One slice of a tensor [E, rows, cols].
@@ -267,14 +236,13 @@ Matrix slice(const TensorInfo& tensor, std::int64_t expert, std::int64_t n_rows,
   return all.rows(expert * n_rows, n_rows);
 }
 
-void bind_single_experts(Binder& b, const TextConfig& config, const std::string& hf,
-                         LayerWeights& w) {
+void bind_single_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
   const std::int64_t D = config.width;
   const std::int64_t F = config.expert_ffn_width;
   for (int e = 0; e < config.n_experts; ++e) {
     const auto single = [&](const char* tensor, std::int64_t n_rows, std::int64_t n_cols) {
-      const auto names = expert_names(hf, fmt::format("{}.{}", e, tensor));
-      const TensorInfo* found = b.require(names.front(), names, {n_rows, n_cols});
+      const auto names = expert_tensor_names(i, fmt::format("{}.{}", e, tensor));
+      const TensorInfo* found = b.require_in_folder(names, {n_rows, n_cols});
       return found ? b.as_matrix(*found, n_rows, n_cols) : Matrix{};
     };
     auto& expert = w.experts[static_cast<std::size_t>(e)];
@@ -283,30 +251,21 @@ void bind_single_experts(Binder& b, const TextConfig& config, const std::string&
 }
 
 void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
-  const std::string gguf = fmt::format("blk.{}.", i);
-  const std::string hf = fmt::format("layers.{}.", i);
+  const std::string blk = fmt::format("blk.{}.", i);
   const std::int64_t D = config.width;
   const std::int64_t E = config.n_experts;
   const std::int64_t F = config.expert_ffn_width;
-  w.router = b.matrix(gguf + "ffn_gate_inp.weight", hf + "router.proj.weight", E, D);
-  w.router_scale = b.vector(gguf + "ffn_gate_inp.scale", {hf + "router.scale"}, D);
-  auto scale_names = expert_names(hf, "per_expert_scale");
-  scale_names.insert(scale_names.begin(), hf + "router.per_expert_scale");
-  w.expert_scale = b.vector(gguf + "ffn_down_exps.scale", scale_names, E);
-  w.post_dense_norm =
-      b.vector(gguf + "post_ffw_norm_1.weight", {hf + "post_feedforward_layernorm_1.weight"}, D);
-  w.pre_expert_norm =
-      b.vector(gguf + "pre_ffw_norm_2.weight", {hf + "pre_feedforward_layernorm_2.weight"}, D);
-  w.post_expert_norm =
-      b.vector(gguf + "post_ffw_norm_2.weight", {hf + "post_feedforward_layernorm_2.weight"}, D);
+  w.router = b.matrix(blk + "ffn_gate_inp.weight", E, D);
+  w.router_scale = b.vector(blk + "ffn_gate_inp.scale", D);
+  w.expert_scale = b.vector(blk + "ffn_down_exps.scale", E);
+  w.post_dense_norm = b.vector(blk + "post_ffw_norm_1.weight", D);
+  w.pre_expert_norm = b.vector(blk + "pre_ffw_norm_2.weight", D);
+  w.post_expert_norm = b.vector(blk + "post_ffw_norm_2.weight", D);
   w.experts.resize(static_cast<std::size_t>(E));
 
-  const auto gate_up_names = expert_names(hf, "gate_up_proj");
-  const auto gate_names = expert_names(hf, "gate_proj");
-  const auto down_names = expert_names(hf, "down_proj");
-  const bool fused = b.find(gguf + "ffn_gate_up_exps.weight", gate_up_names) != nullptr;
-  const bool stacked = fused || b.find(gguf + "ffn_gate_exps.weight", gate_names) != nullptr;
-  if (!b.gguf() && !stacked) return bind_single_experts(b, config, hf, w);
+  const bool fused = b.find(blk + "ffn_gate_up_exps.weight") != nullptr;
+  const bool stacked = fused || b.find(blk + "ffn_gate_exps.weight") != nullptr;
+  if (!b.gguf() && !stacked) return bind_single_experts(b, config, i, w);
 
   const auto scaled = [&](const TensorInfo& tensor, auto assign) {
     const auto scales = b.side_scales(tensor, E);
@@ -316,7 +275,7 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
     }
   };
   if (fused) {
-    const auto* gate_up = b.require(gguf + "ffn_gate_up_exps.weight", gate_up_names, {E, 2 * F, D});
+    const auto* gate_up = b.require(blk + "ffn_gate_up_exps.weight", {E, 2 * F, D});
     if (gate_up) {
       scaled(*gate_up, [&](ExpertWeights& expert, std::int64_t e, float scale) {
         Matrix both = slice(*gate_up, e, 2 * F, D);
@@ -326,8 +285,8 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
       });
     }
   } else {
-    const auto* gate = b.require(gguf + "ffn_gate_exps.weight", gate_names, {E, F, D});
-    const auto* up = b.require(gguf + "ffn_up_exps.weight", expert_names(hf, "up_proj"), {E, F, D});
+    const auto* gate = b.require(blk + "ffn_gate_exps.weight", {E, F, D});
+    const auto* up = b.require(blk + "ffn_up_exps.weight", {E, F, D});
     if (gate) {
       scaled(*gate, [&](ExpertWeights& expert, std::int64_t e, float scale) {
         expert.gate = slice(*gate, e, F, D);
@@ -341,7 +300,7 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
       });
     }
   }
-  if (const auto* down = b.require(gguf + "ffn_down_exps.weight", down_names, {E, D, F})) {
+  if (const auto* down = b.require(blk + "ffn_down_exps.weight", {E, D, F})) {
     for (std::int64_t e = 0; e < E; ++e) {
       w.experts[static_cast<std::size_t>(e)].down = slice(*down, e, D, F);
     }
@@ -349,40 +308,35 @@ void bind_experts(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
 }
 
 void bind_per_layer(Binder& b, const TextConfig& config, int i, LayerWeights& w) {
-  const std::string gguf = fmt::format("blk.{}.", i);
-  const std::string hf = fmt::format("layers.{}.", i);
+  const std::string blk = fmt::format("blk.{}.", i);
   const std::int64_t D = config.width;
   const std::int64_t P = config.per_layer_width;
-  w.per_layer_gate = b.matrix(gguf + "inp_gate.weight", hf + "per_layer_input_gate.weight", P, D);
-  w.per_layer_projection = b.matrix(gguf + "proj.weight", hf + "per_layer_projection.weight", D, P);
-  w.post_per_layer_norm =
-      b.vector(gguf + "post_norm.weight", {hf + "post_per_layer_input_norm.weight"}, D);
+  w.per_layer_gate = b.matrix(blk + "inp_gate.weight", P, D);
+  w.per_layer_projection = b.matrix(blk + "proj.weight", D, P);
+  w.post_per_layer_norm = b.vector(blk + "post_norm.weight", D);
 }
 
 void bind_model(Binder& b, const TextConfig& config, TextWeights& w) {
   const std::int64_t D = config.width;
   const std::int64_t V = config.vocab_size;
   const float add = config.norm_weight_plus_one ? 1.0f : 0.0f;
-  w.embedding = b.matrix("token_embd.weight", "embed_tokens.weight", V, D);
-  w.final_norm = b.vector("output_norm.weight", {"norm.weight"}, D, add);
+  w.embedding = b.matrix("token_embd.weight", V, D);
+  w.final_norm = b.vector("output_norm.weight", D, add);
   w.head = w.embedding;
   if (b.gguf()) {
-    if (const auto* own = b.find("output.weight", {}); own && b.check(*own, {V, D})) {
+    if (const auto* own = b.find("output.weight"); own && b.check(*own, {V, D})) {
       w.head = b.as_matrix(*own, V, D);
     }
-    if (const auto* factors = b.find("rope_freqs.weight", {})) {
+    if (const auto* factors = b.find("rope_freqs.weight")) {
       b.use(*factors);
       w.rope_factors = b.widened(*factors);
     }
   }
   if (config.per_layer_width == 0) return;
   const std::int64_t row = std::int64_t{config.n_layers} * config.per_layer_width;
-  w.per_layer_embedding =
-      b.require("per_layer_token_embd.weight", {"embed_tokens_per_layer.weight"}, {V, row});
-  w.per_layer_model_projection =
-      b.matrix("per_layer_model_proj.weight", "per_layer_model_projection.weight", row, D);
-  w.per_layer_projection_norm = b.vector(
-      "per_layer_proj_norm.weight", {"per_layer_projection_norm.weight"}, config.per_layer_width);
+  w.per_layer_embedding = b.require("per_layer_token_embd.weight", {V, row});
+  w.per_layer_model_projection = b.matrix("per_layer_model_proj.weight", row, D);
+  w.per_layer_projection_norm = b.vector("per_layer_proj_norm.weight", config.per_layer_width);
 }
 
 // Which matrices meet the fine form of activations (docs/decisions/0006-activation-forms.md):
@@ -426,7 +380,7 @@ std::string WeightReport::summary() const {
 WeightReport bind_text_weights(const Checkpoint& checkpoint, TextConfig& config,
                                TextWeights& weights) {
   WeightReport report;
-  Binder b(checkpoint, weights, report);
+  Binder b(checkpoint, config.n_layers, weights, report);
   follow_ffn_widths(b, config, report);
   bind_model(b, config, weights);
   weights.layers.resize(static_cast<std::size_t>(config.n_layers));
@@ -437,8 +391,7 @@ WeightReport bind_text_weights(const Checkpoint& checkpoint, TextConfig& config,
     if (config.n_experts > 0) bind_experts(b, config, i, layer);
     if (config.per_layer_width > 0) bind_per_layer(b, config, i, layer);
     if (config.family == Family::Gemma4) {
-      layer.layer_scale = b.optional_vector(fmt::format("blk.{}.layer_output_scale.weight", i),
-                                            {fmt::format("layers.{}.layer_scalar", i)}, 1);
+      layer.layer_scale = b.optional_vector(fmt::format("blk.{}.layer_output_scale.weight", i), 1);
     }
   }
   b.report_unexpected();

@@ -1,5 +1,5 @@
-// The weight table of the text decoder: every tensor once, with its GGUF name, its safetensors
-// name, its shape and the condition under which it exists (text-model.md 5).
+// The weight table of the text decoder: every tensor once, with its GGUF name, its shape and the
+// condition under which it exists (text-model.md 5). Names in folders: formats/text_tensor_names.h.
 #pragma once
 
 #include <cstdint>

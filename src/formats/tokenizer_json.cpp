@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/json_scanner.h"
 #include "base/utf8.h"
-#include "tokenizer/json_scanner.h"
-#include "tokenizer/tokenizer_data.h"
+#include "formats/tokenizer_data.h"
 
 namespace fourfold {
 namespace {
@@ -192,7 +192,8 @@ Result<TokenizerData> read_json_tokenizer(std::string_view text) {
   TokenizerData data;
   data.pieces = TRY(place_pieces(json));
   for (const auto& token : json.added) {
-    if (!token.special) data.user_defined.push_back(static_cast<TokenId>(token.piece.id));
+    auto& ids = token.special ? data.special : data.user_defined;
+    ids.push_back(static_cast<std::int32_t>(token.piece.id));
   }
   if (!json.ignored.empty()) {
     data.warnings.push_back(fmt::format("{} ignored: text is encoded as the vocabulary needs it",

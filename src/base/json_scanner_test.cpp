@@ -1,4 +1,4 @@
-#include "tokenizer/json_scanner.h"
+#include "base/json_scanner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

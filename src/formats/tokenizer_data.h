@@ -2,6 +2,7 @@
 // and tokenizer.json.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -10,7 +11,6 @@
 
 #include "base/result.h"
 #include "formats/gguf.h"
-#include "tokenizer/token_id.h"
 
 namespace fourfold {
 
@@ -20,11 +20,12 @@ struct MergeText {
 
 // Views point into the source, which outlives this, or into `owned`.
 struct TokenizerData {
-  std::vector<std::string_view> pieces;  // by id
-  std::vector<MergeText> merges;         // the first is merged first
-  std::vector<float> scores;             // by id; only when the file has no merges
-  std::vector<TokenId> user_defined;     // matched as whole strings (Gemma 3; else unused)
-  std::deque<std::string> owned;         // texts that the source spells differently
+  std::vector<std::string_view> pieces;    // by id
+  std::vector<MergeText> merges;           // the first is merged first
+  std::vector<float> scores;               // by id; only when the file has no merges
+  std::vector<std::int32_t> user_defined;  // ids matched as whole strings (Gemma 3; else unused)
+  std::vector<std::int32_t> special;       // tokenizer.json: ids of its special added tokens
+  std::deque<std::string> owned;           // texts that the source spells differently
   std::vector<std::string> warnings;
 };
 

@@ -1,9 +1,10 @@
 // The tokenizer.ggml keys of a GGUF file.
+#include <cstdint>
 #include <string>
 #include <utility>
 
 #include "base/utf8.h"
-#include "tokenizer/tokenizer_data.h"
+#include "formats/tokenizer_data.h"
 
 namespace fourfold {
 namespace {
@@ -73,14 +74,15 @@ Result<std::vector<MergeText>> split_merges(const GgufStringArray& texts) {
   return merges;
 }
 
-Result<std::vector<TokenId>> find_user_defined(const GgufMetadata& metadata, std::size_t n_pieces) {
+Result<std::vector<std::int32_t>> find_user_defined(const GgufMetadata& metadata,
+                                                    std::size_t n_pieces) {
   constexpr std::int64_t kUserDefined = 4;
   const auto* types = TRY(find_per_piece(metadata, kTypes, n_pieces));
-  std::vector<TokenId> ids;
+  std::vector<std::int32_t> ids;
   if (types == nullptr) return ids;
   if (types->is_float()) return invalid_argument("{}: not an array of integers", kTypes);
   for (std::size_t id = 0; id < n_pieces; ++id) {
-    if (types->int_at(id) == kUserDefined) ids.push_back(static_cast<TokenId>(id));
+    if (types->int_at(id) == kUserDefined) ids.push_back(static_cast<std::int32_t>(id));
   }
   return ids;
 }
