@@ -36,6 +36,14 @@ Status refuse_media(const std::vector<Message>& messages) {
   return {};
 }
 
+// JSON as it is, unless it is long or could steer the terminal.
+std::string shown(const JsonValue& value) {
+  constexpr std::size_t kMostBytes = 400;
+  std::string text = to_json_text(value);
+  if (text.size() <= kMostBytes && !has_control_character(text)) return text;
+  return printable(text, kMostBytes);
+}
+
 }  // namespace
 
 Result<Thinking> parse_thinking(std::string_view text) {
@@ -111,6 +119,7 @@ Result<Answer> Chat::answer(bool silent) {
       break;
     }
     add_results();
+    settings_.continue_last = false;  // the results are last now
     if (is_interrupted()) break;
     Answer next = TRY(speak(silent));
     next.thinking = whole.thinking + (whole.thinking.empty() ? "" : "\n") + next.thinking;
@@ -156,8 +165,7 @@ void Chat::add_results() {
                                .name = call.name,
                                .value = run_tool(tool_loop_->command, call),
                                .media = {}});
-    context_.note(fmt::format("result {} {}", call.name,
-                              printable(to_json_text(message.results.back().value), 400)));
+    context_.note(fmt::format("result {} {}", call.name, shown(message.results.back().value)));
     history_.messages.push_back(std::move(message));
   }
 }
@@ -180,7 +188,7 @@ Result<Chat::Turn> Chat::next_turn() {
 
   Turn turn;
   turn.thinks = asked.thinking.on;
-  turn.options = TRY(output_rules(asked, *constraints_));
+  turn.options = TRY(output_rules(asked, *constraints_, {.enforce = !settings_.unconstrained}));
   turn.options.thought_is_open = prompt.thought_is_open;
   turn.options.thought_budget = thinking_budget(most, room_behind(prompt));
   tell_loosened(turn.options);
@@ -204,6 +212,7 @@ Conversation Chat::conversation() const {
   conversation.tool_choice = settings_.tool_choice;
   conversation.response_format = settings_.format;
   conversation.stop = settings_.sampling.stop;
+  conversation.continue_last = settings_.continue_last;
   return with_format_hint(std::move(conversation));
 }
 

@@ -27,11 +27,13 @@ struct ChatSettings {
   std::vector<Tool> tools;
   ToolChoice tool_choice;
   ResponseFormat format;
+  bool unconstrained = false;  // tools and format are asked for, and not enforced
   SamplingFlags sampling;
   // Turns of one conversation: what the model said keeps its own spelling, and the oldest exchanges
   // are forgotten once the context is full. Otherwise the prompt does not depend on what came
   // before, and is refused if it does not fit.
   bool is_dialogue = true;
+  bool continue_last = false;  // the answer goes on where the last message, the model's, ends
 };
 
 // Runs the calls of an answer, so that the model goes on with their results.

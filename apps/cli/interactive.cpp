@@ -20,6 +20,11 @@ constexpr std::string_view kHelp =
 
 constexpr std::string_view kQuotes = "\"\"\"";
 
+constexpr std::string_view kPrompt = ">>> ";
+// What the default body is told at the start, and what a newcomer may ask it.
+constexpr std::string_view kFirstWords = "Hello";
+constexpr std::string_view kQuestion = "How much water does basil need?";
+
 // One input: a line, or everything between two """.
 class InputReader {
  public:
@@ -28,7 +33,7 @@ class InputReader {
   // nullopt: the person leaves.
   std::optional<std::string> read() {
     while (true) {
-      auto input = editor_->read(">>> ");
+      auto input = editor_->read(std::string(kPrompt));
       if (input.event == LineEditor::Event::End) return std::nullopt;
       if (input.event == LineEditor::Event::Interrupt) {
         clear_interrupt();
@@ -62,6 +67,18 @@ class InputReader {
   Context& context_;
   std::unique_ptr<LineEditor> editor_;
 };
+
+// An exchange of the conversation. One that fails ends nothing.
+void say(const std::string& text, Chat& chat, ChatCommands& commands, Context& context) {
+  clear_interrupt();
+  const auto answer = chat.say(text, false);
+  clear_interrupt();
+  if (answer.ok()) {
+    commands.set_last_speed(describe_speed(*answer));
+  } else {
+    context.print_error(answer.error());
+  }
+}
 
 }  // namespace
 
@@ -98,24 +115,21 @@ void ChatCommands::set_thinking(std::string_view text) {
   if (!set.ok()) context_.note(fmt::format("/think: {}", set.error().message));
 }
 
-Result<int> chat_at_terminal(Chat& chat, Context& context) {
+Result<int> chat_at_terminal(Chat& chat, bool greets, Context& context) {
   raise_flag_on_interrupt();
   ChatCommands commands(chat, context);
   InputReader reader(context);
   context.note("/help shows what can be typed");
+  if (greets && !context.quiet) {
+    context.note(fmt::format("{}{}", kPrompt, kFirstWords));
+    say(std::string(kFirstWords), chat, commands, context);
+    context.note(fmt::format("try: {}", kQuestion));
+  }
   while (context.out().is_open()) {
     const auto input = reader.read();
     if (!input || (ChatCommands::is_command(*input) && !commands.run(*input))) break;
     if (ChatCommands::is_command(*input) || trim(*input).empty()) continue;
-
-    clear_interrupt();
-    const auto answer = chat.say(*input, false);
-    clear_interrupt();
-    if (answer.ok()) {
-      commands.set_last_speed(describe_speed(*answer));
-    } else {
-      context.print_error(answer.error());  // the conversation goes on
-    }
+    say(*input, chat, commands, context);
   }
   return kExitDone;
 }

@@ -23,6 +23,7 @@ class ChatCommands {
   std::string last_speed_;
 };
 
-Result<int> chat_at_terminal(Chat& chat, Context& context);
+// `greets`: the conversation begins with a greeting, so that a newcomer sees the model speak.
+Result<int> chat_at_terminal(Chat& chat, bool greets, Context& context);
 
 }  // namespace fourfold

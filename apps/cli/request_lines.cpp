@@ -44,6 +44,14 @@ Status read_count(const JsonValue& request, const char* key, Target& target) {
   return {};
 }
 
+Status read_switch(const JsonValue& request, const char* key, bool& target) {
+  const JsonValue* value = find_setting(request, key);
+  if (!value) return {};
+  if (!value->is_bool()) return invalid_argument("{}: expected true or false", key);
+  target = value->boolean;
+  return {};
+}
+
 Status read_stop(const JsonValue& request, SamplingFlags& sampling) {
   const JsonValue* stop = find_setting(request, "stop");
   if (!stop) return {};
@@ -67,10 +75,21 @@ Status read_sampling(const JsonValue& request, SamplingFlags& sampling) {
 }
 
 Status check_keys(const JsonValue& request) {
-  constexpr std::array kKnown = {
-      "messages", "tools", "tool_choice", "parallel_tool_calls", "schema", "response_format",
-      "think",    "seed",  "max_tokens",  "temperature",         "top_k",  "top_p",
-      "min_p",    "stop"};
+  constexpr std::array kKnown = {"messages",
+                                 "continue_final_message",
+                                 "tools",
+                                 "tool_choice",
+                                 "parallel_tool_calls",
+                                 "schema",
+                                 "response_format",
+                                 "think",
+                                 "seed",
+                                 "max_tokens",
+                                 "temperature",
+                                 "top_k",
+                                 "top_p",
+                                 "min_p",
+                                 "stop"};
   for (const auto& member : request.members) {
     if (std::find(kKnown.begin(), kKnown.end(), member.key) == kKnown.end()) {
       return unimplemented("{}: not supported here (expected {})", printable(member.key),
@@ -97,13 +116,7 @@ Status read_tool_settings(const JsonValue& request, ChatSettings& settings) {
   if (const JsonValue* choice = find_setting(request, "tool_choice")) {
     settings.tool_choice = TRY_IN("tool_choice", read_tool_choice(*choice, settings.tools));
   }
-  if (const JsonValue* parallel = find_setting(request, "parallel_tool_calls")) {
-    if (!parallel->is_bool()) {
-      return invalid_argument("parallel_tool_calls: expected true or false");
-    }
-    settings.tool_choice.parallel = parallel->boolean;
-  }
-  return {};
+  return read_switch(request, "parallel_tool_calls", settings.tool_choice.parallel);
 }
 
 Status read_format(const JsonValue& request, ResponseFormat& format) {
@@ -118,6 +131,7 @@ Status read_format(const JsonValue& request, ResponseFormat& format) {
 Result<ChatSettings> read_settings(const JsonValue& request, const ChatSettings& usual) {
   ChatSettings settings = usual;
   settings.is_dialogue = false;
+  TRY(read_switch(request, "continue_final_message", settings.continue_last));
   TRY(read_sampling(request, settings.sampling));
   TRY(read_thinking(request, settings.thinking));
   TRY(read_tool_settings(request, settings));

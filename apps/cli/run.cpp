@@ -21,6 +21,7 @@ struct RunFlags {
   Thinking thinking;
   std::optional<std::string> schema, regex, grammar;  // a file, an expression, a file
   std::optional<std::string> tools;                   // a file
+  bool unconstrained = false;
   ToolLoop tool_loop;
   std::string media;  // the last flag for a picture, sound or film, and its file
   bool lines = false;
@@ -50,7 +51,8 @@ Result<ResponseFormat> load_format(const RunFlags& flags, Context& context) {
 }
 
 Result<ChatSettings> load_settings(const RunFlags& flags, Context& context) {
-  ChatSettings settings{.thinking = flags.thinking, .sampling = flags.sampling};
+  ChatSettings settings{
+      .thinking = flags.thinking, .unconstrained = flags.unconstrained, .sampling = flags.sampling};
   settings.format = TRY(load_format(flags, context));
   if (flags.tools) settings.tools = TRY(load_tools(*flags.tools, context));
   return settings;
@@ -93,7 +95,12 @@ Result<int> run(const RunFlags& flags, Context& context) {
   TRY(chat.set(std::move(settings)));
   if (runs_tools) chat.run_tools(flags.tool_loop);
   if (flags.events) chat.print_events();
-  if (at_terminal) return chat_at_terminal(chat, context);
+  if (at_terminal) {
+    // The default body answers at once, which others need not.
+    const bool greets = engine->config().body == "keeper" &&
+                        chat.settings().format.kind == ResponseFormat::Kind::Text;
+    return chat_at_terminal(chat, greets, context);
+  }
   if (flags.lines) return answer_lines(chat, context);
   return answer_once(prompt, chat, context);
 }
@@ -143,6 +150,10 @@ void register_run(CLI::App& program, Context& context) {
             flags->grammar);
   text_flag("--tools", "FILE", "a JSON list of functions that the model may call (none)",
             flags->tools);
+  add_switch(
+      command,
+      {.names = "--unconstrained", .help = "calls and JSON are asked for, but not enforced (off)"},
+      flags->unconstrained);
   for (const std::string name : {"--image", "--audio", "--video"}) {
     add_value_flag(
         command, {.names = name, .value = "FILE", .help = "not supported yet", .repeatable = true},

@@ -47,6 +47,11 @@ Result<OutputMachineOptions> output_rules(const Conversation& conversation,
   OutputMachineOptions rules;
   const auto& choice = conversation.tool_choice;
   rules.may_call = !conversation.tools.empty() && choice.mode != ToolChoice::Mode::None;
+  rules.stop = conversation.stop;
+  const bool is_begun = conversation.continue_last && !conversation.messages.empty();
+  rules.may_think = !is_begun;
+  if (!options.enforce) return rules;
+
   rules.must_call = rules.may_call && choice.mode == ToolChoice::Mode::Required;
   rules.parallel_calls = choice.parallel;
   if (rules.may_call && ConstraintFactory::is_available()) {
@@ -54,11 +59,8 @@ Result<OutputMachineOptions> output_rules(const Conversation& conversation,
   }
   rules.answer = TRY_IN("response format", answer_constraint(conversation.response_format,
                                                              constraints, options.in_schema));
-  rules.stop = conversation.stop;
-  rules.may_think = conversation.thinking.on || (!rules.answer && !rules.must_call);
+  if (!conversation.thinking.on && (rules.answer || rules.must_call)) rules.may_think = false;
 
-  const bool is_begun = conversation.continue_last && !conversation.messages.empty();
-  if (is_begun) rules.may_think = false;
   if (is_begun && rules.answer) {
     const auto begun = rules.answer->begin_with(text_of(conversation.messages.back()));
     if (!begun.ok()) return Error(begun.error()).in("the answer that was begun");

@@ -17,6 +17,9 @@ namespace fourfold {
 struct OutputRulesOptions {
   Unsupported in_tools = Unsupported::Loosen;
   Unsupported in_schema = Unsupported::Refuse;
+  // False: any text may stand in a call and in the answer, whatever tool choice and format ask for.
+  // To see what a model does by itself.
+  bool enforce = true;
 };
 
 // A build without constraints leaves calls free and refuses response formats other than text.

@@ -80,5 +80,22 @@ TEST(OutputRules, GoOnWithAnAnswerThatWasBegun) {
   EXPECT_NE(refused.error().message.find("byte"), std::string::npos) << refused.error().message;
 }
 
+TEST(OutputRules, LeaveEverythingFreeThatIsNotEnforced) {
+  auto conversation = with_tool(ToolChoice::Mode::Required);
+  conversation.tool_choice.parallel = false;
+  conversation.response_format = with_schema().response_format;
+  conversation.stop = {"STOP"};
+  auto rules = output_rules(conversation, constraints(), {.enforce = false});
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  EXPECT_EQ(rules->stop, conversation.stop);
+  OutputMachine machine(small_tokenizer(), std::move(*rules));
+  for (const auto* piece : {"a", "<turn|>", "<|channel>", "<|tool_call>"}) {
+    EXPECT_TRUE(allows(machine, piece)) << piece;
+  }
+  ASSERT_TRUE(machine.commit(small_tokenizer().find_piece("<|tool_call>")).ok());
+  EXPECT_TRUE(allows(machine, "a"));
+  EXPECT_FALSE(allows(machine, "<turn|>"));
+}
+
 }  // namespace
 }  // namespace fourfold

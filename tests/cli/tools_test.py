@@ -113,6 +113,27 @@ class Lines(ToolTest):
         self.assertEqual((none["text"], none["tool_calls"]), ("1", []))
         self.assertIn("wait", refused["error"]["message"])
 
+    def test_leave_the_form_to_the_model_when_unconstrained(self):
+        message = {"messages": [{"role": "user", "content": "x"}]}
+        forms = [{"schema": {"enum": ["yes"]}}, {"tools": TOOLS, "tool_choice": "required"}]
+        requests = [json.dumps(message | form) for form in forms]
+        armed, free = (self.answers(*requests, flags=flags) for flags in ([], ["--unconstrained"]))
+        self.assertEqual(armed[0]["text"], '"yes"')
+        self.assertNotIn("yes", free[0]["text"])
+        self.assertEqual((armed[1]["text"], free[1]["tool_calls"]), ("", []))
+        self.assertNotEqual(free[1]["text"], "")
+        for one, other in zip(armed, free):
+            self.assertEqual(one["usage"]["prompt_tokens"], other["usage"]["prompt_tokens"])
+
+    def test_go_on_with_an_answer_that_was_begun(self):
+        user = {"role": "user", "content": "x"}
+        begun = {"messages": [user, {"role": "assistant", "reasoning": "y", "content": '"ye'}],
+                 "continue_final_message": True, "schema": {"enum": ["yes", "no"]}}
+        answer, refused = self.answers(
+            json.dumps(begun), json.dumps({"messages": [user], "continue_final_message": True}))
+        self.assertEqual((answer["text"], answer["thinking"]), ('s"', ""))
+        self.assertIn("continue_final_message", refused["error"]["message"])
+
     def test_go_on_from_the_tokens_that_were_generated(self):
         # Letters at random are hardly ever cut as the tokenizer would cut their text. A small body:
         # large ones begin with an empty thought, which is not rendered again.
