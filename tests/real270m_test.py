@@ -85,8 +85,8 @@ class Real270M(unittest.TestCase):
                     print(f"row {i} {flags}: mean_nll {mean:.4f}, reference {row['mean_nll']:.4f}")
                     self.assertAlmostEqual(mean, row["mean_nll"], delta=tolerance)
 
-    def test_run_without_a_model_continues_the_story(self):
-        answer = capture(ROOT / "run", "-n", "24", STORY)
+    def test_a_pretrained_file_continues_the_story(self):
+        answer = capture(ROOT / "run", self.model, "--temp", "0", "-n", "24", STORY)
         self.assertTrue(answer.strip().startswith(STORY_GOES_ON.strip()), answer)
 
 
