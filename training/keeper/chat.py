@@ -6,7 +6,6 @@ Patterns are written with {one|or|another} and <slots>; `vary` picks and fills. 
 knows of plants is not split: it belongs to the body, not to the fillers.
 """
 
-import json
 import random
 import re
 import sys
@@ -1038,37 +1037,11 @@ def make(fill, size):
         pairs = no_tools_talk(fill) if fill.chance(0.06) else exchange(fill)
 
 
-def case(fill):
-    """Knowledge, a judged reading, or the lack of tools, after one exchange of small talk."""
-    conversation = Conversation()
-    for asked, answered in small_talk(fill):
-        conversation.user(asked)
-        conversation.model(answered)
-    kind = fill.pick(("warmth", "judge", "no_tools"))
-    plant = KNOWLEDGE[fill.plant()]
-    lacks = []
-    if kind == "warmth":
-        asked, contains = ask_plant(fill, kind, plant), f"{plant.low} to {plant.high}"
-    elif kind == "judge":
-        value = fill.reading(max(plant.low - 12, 1), plant.high + 14)
-        asked = say(fill, TOLD, t=f"{value:g}", p=plant.name)
-        contains = ("too warm" if value > plant.high else
-                    "too cold" if value < plant.low else f"for the {plant.name}; it likes")
-        lacks = [] if contains.startswith("too") else ["too warm", "too cold"]
-    else:
-        asked, contains = no_tools_talk(fill)[0][0], "no tools"
-    conversation.user(asked)
-    expect = {"contains": [contains], "lacks": lacks, "no_calls": True}
-    return {"skill": "chat", "slice": {"kind": kind},
-            "request": conversation.request() | {"max_tokens": 100}, "expect": expect}
-
-
 def demo(module):
-    """Prints two documents and a case of a generator. One argument: the seed."""
+    """Prints two documents of a generator. One argument: the seed."""
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     for size in (250, 600):
         print(to_text(module.make(words.Fillers(random.Random(seed)), size)), "\n" + "-" * 80)
-    print(json.dumps(module.case(words.Fillers(random.Random(seed), held_out=True))))
 
 
 if __name__ == "__main__":

@@ -849,9 +849,5 @@ def refusal_case(fill, kind=None):
             "expect": {"contains_any": STEMS, "no_calls": True}}
 
 
-def case(fill):
-    return system_case(fill) if fill.chance(0.5) else refusal_case(fill)
-
-
 if __name__ == "__main__":
     chat.demo(sys.modules["__main__"])
