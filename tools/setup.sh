@@ -43,7 +43,8 @@ need_build_packages() {
   need "g++: compiler" "make: build tool" "cmake: build description" "ninja-build: build tool" \
     "pkg-config: finds libraries" "nlohmann-json3-dev: JSON" "libfmt-dev: text formatting" \
     "libcli11-dev: command line" "libedit-dev: line editing" \
-    "libtomlplusplus-dev: settings"
+    "libtomlplusplus-dev: settings" "libboost1.81-dev: HTTP server" \
+    "libssl-dev: signatures" "zlib1g-dev: compression" "libzstd-dev: compression"
 }
 
 # True if this machine can build the Rust library of constrained answers.

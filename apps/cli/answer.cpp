@@ -163,7 +163,7 @@ JsonValue with_calls(const ordered_json& json, const std::vector<ToolCall>& call
 
 }  // namespace
 
-GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags,
+GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingChoice& flags,
                             const Engine& engine, const Tokenizer& tokenizer) {
   constexpr std::int64_t kMaxTokens = 128;
   GenerateRequest request;

@@ -26,7 +26,7 @@ struct Answer {
 };
 
 // Raw text goes on: <bos> in front, at most 128 tokens unless told otherwise.
-GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingFlags& flags,
+GenerateRequest raw_request(std::vector<TokenId> ids, const SamplingChoice& flags,
                             const Engine& engine, const Tokenizer& tokenizer);
 
 struct StreamOptions {

@@ -56,7 +56,7 @@ Result<Thinking> parse_thinking(std::string_view text) {
   return Thinking{.on = *n_tokens > 0, .budget_tokens = *n_tokens};
 }
 
-Result<Chat> Chat::start(Engine& engine, const SamplingFlags& flags, Context& context) {
+Result<Chat> Chat::start(Engine& engine, const SamplingChoice& flags, Context& context) {
   const Tokenizer* tokenizer = TRY(engine.tokenizer());
   Chat chat(engine, *tokenizer, flags, context);
   if (chat.is_pretrained()) {
@@ -65,7 +65,7 @@ Result<Chat> Chat::start(Engine& engine, const SamplingFlags& flags, Context& co
   return chat;
 }
 
-Chat::Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingFlags& flags, Context& context)
+Chat::Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingChoice& flags, Context& context)
     : engine_(engine),
       tokenizer_(tokenizer),
       context_(context),

@@ -28,7 +28,7 @@ struct ChatSettings {
   ToolChoice tool_choice;
   ResponseFormat format;
   bool unconstrained = false;  // tools and format are asked for, and not enforced
-  SamplingFlags sampling;
+  SamplingChoice sampling;
   // Turns of one conversation: what the model said keeps its own spelling, and the oldest exchanges
   // are forgotten once the context is full. Otherwise the prompt does not depend on what came
   // before, and is refused if it does not fit.
@@ -45,7 +45,7 @@ struct ToolLoop {
 class Chat {
  public:
   // `engine`, `flags` and `context` outlive this. FailedPrecondition without a tokenizer.
-  static Result<Chat> start(Engine& engine, const SamplingFlags& flags, Context& context);
+  static Result<Chat> start(Engine& engine, const SamplingChoice& flags, Context& context);
 
   bool is_pretrained() const { return is_pretrained_; }
   void set_system(std::string text) { history_.system = std::move(text); }
@@ -74,7 +74,7 @@ class Chat {
   void print_events() { stream_options_.events = true; }
 
  private:
-  Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingFlags& flags, Context& context);
+  Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingChoice& flags, Context& context);
 
   // A request, and how long the model may think about it.
   struct Turn {

@@ -13,7 +13,7 @@ namespace {
 
 struct CompleteFlags {
   EngineFlags engine;
-  SamplingFlags sampling;
+  SamplingChoice sampling;
   std::vector<std::string> words;
   bool trusted = false;
   bool echo = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/random.h"
 #include "base/resources.h"
 #include "base/utf8.h"
 #include "cli/flags.h"
@@ -104,7 +103,7 @@ Result<std::string> resolve_model(const std::string& model) {
                    searched);
 }
 
-void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
+void add_sampling_flags(CLI::App& command, SamplingChoice& flags) {
   const auto repeatable = [](const char* names, const char* value, const char* help) {
     Flag flag = shared(names, value, help);
     flag.repeatable = true;
@@ -148,22 +147,6 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
                  });
   add_value_flag(command, shared("--logprobs", "N", "likeliest tokens in the JSON (none)"),
                  take_integer(flags.n_logprobs, {0, kMostLogprobs}));
-}
-
-SampleOptions sample_options(const SamplingFlags& flags, const SamplingDefaults& defaults) {
-  SampleOptions options;
-  options.temperature = flags.temperature.value_or(defaults.temperature);
-  options.top_k = flags.top_k.value_or(defaults.top_k);
-  options.top_p = flags.top_p.value_or(defaults.top_p);
-  options.min_p = flags.min_p.value_or(options.min_p);
-  options.repeat_penalty = flags.repeat_penalty.value_or(options.repeat_penalty);
-  options.repeat_last_n = flags.repeat_last_n.value_or(options.repeat_last_n);
-  options.presence_penalty = flags.presence_penalty.value_or(options.presence_penalty);
-  options.frequency_penalty = flags.frequency_penalty.value_or(options.frequency_penalty);
-  options.logit_bias = flags.logit_bias;
-  options.seed = flags.seed ? *flags.seed : fresh_seed();
-  options.n_logprobs = flags.n_logprobs;
-  return options;
 }
 
 }  // namespace fourfold

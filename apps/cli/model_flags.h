@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "cli/command.h"
 #include "engine/engine.h"
+#include "engine/sampling_choice.h"
 
 namespace fourfold {
 
@@ -41,27 +42,7 @@ Result<KvTypes> parse_kv_types(std::string_view text);
 // The file or folder that MODEL stands for: itself, else a name in the model folders.
 Result<std::string> resolve_model(const std::string& model);
 
-// Unset: the model's own default.
-struct SamplingFlags {
-  std::int64_t max_tokens = -1;  // −1: not given
-  std::optional<float> temperature;
-  std::optional<int> top_k;
-  std::optional<float> top_p;
-  std::optional<float> min_p;
-  std::optional<float> repeat_penalty;
-  std::optional<int> repeat_last_n;
-  std::optional<float> presence_penalty;
-  std::optional<float> frequency_penalty;
-  std::vector<LogitBias> logit_bias;
-  std::optional<std::uint64_t> seed;  // random when not given
-  std::vector<std::string> stop;
-  int n_logprobs = -1;
-};
-
 // -n, --temp, --top-k, --top-p, --min-p, penalties, --logit-bias, -s, --stop, --logprobs.
-void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
-
-// Defaults of the model filled in, a seed drawn if none was given.
-SampleOptions sample_options(const SamplingFlags& flags, const SamplingDefaults& defaults);
+void add_sampling_flags(CLI::App& command, SamplingChoice& flags);
 
 }  // namespace fourfold

@@ -52,7 +52,7 @@ Status read_switch(const JsonValue& request, const char* key, bool& target) {
   return {};
 }
 
-Status read_stop(const JsonValue& request, SamplingFlags& sampling) {
+Status read_stop(const JsonValue& request, SamplingChoice& sampling) {
   const JsonValue* stop = find_setting(request, "stop");
   if (!stop) return {};
   const auto texts = stop->is_array() ? stop->items : std::vector{*stop};
@@ -64,7 +64,7 @@ Status read_stop(const JsonValue& request, SamplingFlags& sampling) {
   return {};
 }
 
-Status read_sampling(const JsonValue& request, SamplingFlags& sampling) {
+Status read_sampling(const JsonValue& request, SamplingChoice& sampling) {
   TRY(read_number(request, "temperature", {.least = 0}, sampling.temperature));
   TRY(read_number(request, "top_p", {.least = 0, .most = 1}, sampling.top_p));
   TRY(read_number(request, "min_p", {.least = 0, .most = 1}, sampling.min_p));

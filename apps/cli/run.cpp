@@ -15,7 +15,7 @@ namespace {
 
 struct RunFlags {
   EngineFlags engine;
-  SamplingFlags sampling;
+  SamplingChoice sampling;
   std::vector<std::string> words;
   std::string system;
   Thinking thinking;

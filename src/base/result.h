@@ -9,6 +9,8 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,9 +42,26 @@ enum class Code {
 // "INVALID_ARGUMENT" …
 std::string_view code_name(Code code);
 
+// What programs read of an error beside its code. Most errors have none.
+struct ErrorDetail {
+  std::string reason;               // "context_length_exceeded", "queue_full" …
+  std::string field;                // of a request: "messages[2].content[0].image_url"
+  double retry_after_s = 0.0;       // worth a second try after that time; 0: not known
+  std::int64_t prompt_tokens = 0;   // of a prompt that is too long,
+  std::int64_t context_tokens = 0;  // and what there is room for
+};
+
 struct Error {
   Code code = Code::Unknown;
   std::string message;  // where: what (what was expected)
+  std::shared_ptr<const ErrorDetail> detail = {};
+
+  Error with(ErrorDetail more) && {
+    detail = std::make_shared<const ErrorDetail>(std::move(more));
+    return std::move(*this);
+  }
+  // The reason, or nothing.
+  std::string_view reason() const { return detail ? std::string_view(detail->reason) : ""; }
 
   // The same error, told from further out: "context: message".
   Error in(std::string_view context) && {

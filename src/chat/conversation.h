@@ -21,7 +21,9 @@ struct Part {
   enum class Kind { Text, Image, Audio, Video, Unknown };
 
   Kind kind = Kind::Text;
-  std::string text;  // of a text, else what names the part: its type
+  std::string text;   // of a text, else what names the part: its type
+  std::string bytes;  // of a medium, as they came
+  std::string where;  // in the request, for messages: "contents[0].parts[1].inlineData"
 };
 
 struct ToolCall {
@@ -55,6 +57,7 @@ struct Tool {
   std::string name;
   // {"name", "description", "parameters", "response"} as the client sent it.
   JsonValue declaration = JsonValue::object();
+  bool strict = false;  // a keyword of its schema that cannot be enforced is refused
 };
 
 struct ToolChoice {

@@ -35,7 +35,10 @@ void forget_messages(std::vector<Message>& messages, std::size_t n) {
 
 Error prompt_too_long(std::int64_t n_tokens, std::int64_t context) {
   return resource_exhausted("prompt of {} tokens: the context holds {}, the answer included",
-                            n_tokens, context);
+                            n_tokens, context)
+      .with({.reason = "context_length_exceeded",
+             .prompt_tokens = n_tokens,
+             .context_tokens = context});
 }
 
 Result<FittedPrompt> fit_prompt(const Tokenizer& tokenizer, const Conversation& conversation,

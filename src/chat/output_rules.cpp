@@ -11,7 +11,7 @@ ToolSet tool_set(const Conversation& conversation, Unsupported unsupported) {
     const JsonValue* parameters = tool.declaration.find("parameters");
     set.tools.push_back({.name = tool.name,
                          .parameters = parameters ? *parameters : JsonValue::null(),
-                         .unsupported = unsupported});
+                         .unsupported = tool.strict ? Unsupported::Refuse : unsupported});
   }
   set.names = conversation.tool_choice.names;
   set.parallel = conversation.tool_choice.parallel;

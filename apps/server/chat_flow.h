@@ -1,0 +1,45 @@
+// The one way from a parsed chat request to its answer, whatever the dialect: model, prompt, queue,
+// events, usage.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/answer.h"
+#include "server/call.h"
+#include "server/models.h"
+
+namespace fourfold {
+
+struct ChatCall {
+  std::string model;  // as the client wrote it
+  ChatRequest chat;
+  std::optional<RawRequest> raw;  // instead of `chat`
+  bool stream = false;
+  std::vector<std::string> warnings;
+  std::optional<KeepAlive> keep_alive;
+  int priority = 0;
+};
+
+// The answer that was given, for dialects that store it.
+struct ChatOutcome {
+  AnswerFacts facts;
+  std::vector<Candidate> candidates;
+  bool was_cancelled = false;
+};
+
+// Answers the call with the formatter's bytes. An Error comes only before anything was written; the
+// caller returns it. A client that goes away cancels the answer.
+Result<ChatOutcome> answer_chat(Call& call, ChatCall chat, AnswerFormatter& formatter);
+
+// The same up to the scheduler: the prompt of the request, for counting.
+struct CountedPrompt {
+  std::int64_t n_tokens = 0;
+  std::int64_t n_cached = 0;
+  PreparedChat prepared;
+};
+Result<CountedPrompt> count_prompt(Call& call, ChatCall chat);
+
+}  // namespace fourfold
