@@ -3,38 +3,12 @@
 #include <algorithm>
 
 #include "base/utf8.h"
-#include "chat/format_hint.h"
-#include "chat/held_spelling.h"
-#include "chat/model_kind.h"
-#include "chat/output_rules.h"
-#include "chat/render.h"
-#include "chat/thinking_budget.h"
 #include "cli/flags.h"
 #include "cli/signals.h"
 
 namespace fourfold {
 
 namespace {
-
-bool is_medium(const Part& part) {
-  using Kind = Part::Kind;
-  return part.kind == Kind::Image || part.kind == Kind::Audio || part.kind == Kind::Video;
-}
-
-// The prompt would have a place for them, and nothing to put there.
-Status refuse_media(const std::vector<Message>& messages) {
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    bool has_media = std::ranges::any_of(messages[i].parts, is_medium);
-    for (const auto& result : messages[i].results) {
-      has_media = has_media || std::ranges::any_of(result.media, is_medium);
-    }
-    if (has_media) {
-      return unimplemented("messages[{}]: this version reads text only, no images, audio or video",
-                           i);
-    }
-  }
-  return {};
-}
 
 // JSON as it is, unless it is long or could steer the terminal.
 std::string shown(const JsonValue& value) {
@@ -57,40 +31,34 @@ Result<Thinking> parse_thinking(std::string_view text) {
 }
 
 Result<Chat> Chat::start(Engine& engine, const SamplingChoice& flags, Context& context) {
-  const Tokenizer* tokenizer = TRY(engine.tokenizer());
-  Chat chat(engine, *tokenizer, flags, context);
+  Chat chat(engine, TRY(ChatPreparer::make(engine)), flags, context);
   if (chat.is_pretrained()) {
     context.note("this is a pretrained model: it continues the text and does not chat");
   }
   return chat;
 }
 
-Chat::Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingChoice& flags, Context& context)
+Chat::Chat(Engine& engine, std::unique_ptr<ChatPreparer> preparer, const SamplingChoice& flags,
+           Context& context)
     : engine_(engine),
-      tokenizer_(tokenizer),
+      preparer_(std::move(preparer)),
+      tokenizer_(preparer_->tokenizer()),
       context_(context),
       settings_{.sampling = flags},
-      session_(engine.new_session()),
-      is_pretrained_(!is_chat_model(engine.checkpoint(), engine.config(), tokenizer)),
-      constraints_(std::make_unique<ConstraintFactory>(tokenizer)) {}
+      session_(engine.new_session()) {}
 
 Status Chat::set(ChatSettings settings) {
-  const ControlIds& control = tokenizer_.control();
-  if (settings.thinking.on && (is_pretrained_ || control.think == kNoToken)) {
-    return failed_precondition("this model cannot think (expected a Gemma 4 chat model)");
-  }
-  if (!settings.tools.empty() && (is_pretrained_ || control.tool_call_open == kNoToken)) {
-    return failed_precondition("this model knows no tools (expected a Gemma 4 chat model)");
-  }
-  if (settings.format.kind != ResponseFormat::Kind::Text && is_pretrained_) {
-    return failed_precondition("a pretrained model answers in no format");
-  }
+  Conversation asked;
+  asked.thinking = settings.thinking;
+  asked.tools = settings.tools;
+  asked.response_format = settings.format;
+  TRY(preparer_->check(asked));
   settings_ = std::move(settings);
   return {};
 }
 
 Result<Answer> Chat::say(const std::string& text, bool silent) {
-  if (is_pretrained_) {
+  if (is_pretrained()) {
     last_request_ = raw_request(tokenizer_.encode(text, Trust::Untrusted), settings_.sampling,
                                 engine_, tokenizer_);
     auto said = TRY(stream_text(*session_, last_request_, silent, context_));
@@ -175,28 +143,22 @@ JsonValue Chat::json(const Answer& answer) const {
 }
 
 Result<Chat::Turn> Chat::next_turn() {
-  TRY(refuse_media(history_.messages));
-  Conversation asked = conversation();
-  auto prompt = TRY(render_prompt(asked));
-  if (asked.thinking.on && thinking_budget(asked.thinking, room_behind(prompt)) == 0) {
-    context_.note("too few tokens are left to think");
-    asked.thinking = {};
-    prompt = TRY(render_prompt(asked));
-  }
-  // Large bodies may think unasked.
-  const Thinking most = asked.thinking.on ? asked.thinking : Thinking{.on = true};
+  ChatRequest asked{.conversation = conversation(),
+                    .sampling = settings_.sampling,
+                    .forget_oldest = settings_.is_dialogue,
+                    .enforce = !settings_.unconstrained};
+  const auto held = settings_.is_dialogue ? session_->ids() : std::vector<TokenId>();
+  auto prepared = TRY(preparer_->prepare(asked, held));
+  if (prepared.forgotten.n_forgotten_messages > 0) forget(prepared.forgotten);
+  tell(prepared.warnings);
 
   Turn turn;
-  turn.thinks = asked.thinking.on;
-  turn.options = TRY(output_rules(asked, *constraints_, {.enforce = !settings_.unconstrained}));
-  turn.options.thought_is_open = prompt.thought_is_open;
-  turn.options.thought_budget = thinking_budget(most, room_behind(prompt));
-  tell_loosened(turn.options);
-  turn.request.prompt = std::move(prompt.ids);
-  turn.request.sampling = sample_options(settings_.sampling, engine_.config().sampling);
+  turn.thinks = prepared.thinks;
+  turn.options = std::move(prepared.rules);
+  turn.request.prompt = std::move(prepared.prompt.ids);
+  turn.request.sampling = prepared.sampling;
   turn.request.max_tokens = settings_.sampling.max_tokens;
-  turn.request.stop_ids = tokenizer_.stop_ids();
-  turn.request.stop_ids.push_back(tokenizer_.control().turn_open);  // it speaks for somebody else
+  turn.request.stop_ids = std::move(prepared.stop_ids);
   return turn;
 }
 
@@ -213,39 +175,16 @@ Conversation Chat::conversation() const {
   conversation.response_format = settings_.format;
   conversation.stop = settings_.sampling.stop;
   conversation.continue_last = settings_.continue_last;
-  return with_format_hint(std::move(conversation));
+  return conversation;
 }
 
-Result<Prompt> Chat::render_prompt(Conversation& conversation) {
-  const RenderOptions options{.variant = variant_of(engine_.config())};
-  if (!settings_.is_dialogue) {
-    auto prompt = TRY(render(tokenizer_, conversation, options));
-    const auto n_tokens = static_cast<std::int64_t>(prompt.ids.size());
-    if (n_tokens >= engine_.context()) return prompt_too_long(n_tokens, engine_.context());
-    return prompt;
-  }
-  auto fitted = TRY(fit_prompt(tokenizer_, conversation, options, engine_.context()));
-  if (fitted.n_forgotten_messages > 0) forget(fitted, conversation);
-  Prompt prompt = std::move(fitted.prompt);
-  auto ids = with_held_spelling(tokenizer_, session_->ids(), prompt.ids);
-  if (static_cast<std::int64_t>(ids.size()) < engine_.context()) prompt.ids = std::move(ids);
-  return prompt;
-}
-
-void Chat::forget(const FittedPrompt& fitted, Conversation& conversation) {
-  forget_messages(conversation.messages, fitted.n_forgotten_messages);
+void Chat::forget(const FittedPrompt& fitted) {
   forget_messages(history_.messages, fitted.n_forgotten_messages);
   context_.note(fmt::format(
       "the context of {} tokens is full: forgot the oldest {} ({} tokens)", engine_.context(),
       fitted.n_forgotten_exchanges == 1 ? "exchange"
                                         : fmt::format("{} exchanges", fitted.n_forgotten_exchanges),
       fitted.n_forgotten_tokens));
-}
-
-std::int64_t Chat::room_behind(const Prompt& prompt) const {
-  const auto room = engine_.context() - static_cast<std::int64_t>(prompt.ids.size());
-  const auto most = settings_.sampling.max_tokens;
-  return most < 0 ? room : std::min(room, most);
 }
 
 void Chat::describe(const Answer& answer) {
@@ -258,13 +197,10 @@ void Chat::describe(const Answer& answer) {
   }
 }
 
-void Chat::tell_loosened(const OutputMachine::Options& options) {
-  if (std::exchange(told_loosened_, true)) return;
-  for (const auto* constraint : {&options.calls, &options.answer}) {
-    if (!*constraint) continue;
-    for (const auto& what : (*constraint)->loosened()) {
-      context_.note(fmt::format("not enforced: {}", what));
-    }
+// Each once: tools and format are the same in every turn.
+void Chat::tell(const std::vector<std::string>& warnings) {
+  for (const auto& warning : warnings) {
+    if (told_.insert(warning).second) context_.note(warning);
   }
 }
 

@@ -3,18 +3,18 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "chat/conversation.h"
 #include "chat/fit_prompt.h"
-#include "chat/prompt.h"
 #include "cli/answer.h"
 #include "cli/model_flags.h"
 #include "cli/tools.h"
 #include "engine/engine.h"
-#include "grammar/constraint.h"
+#include "engine/prepare_chat.h"
 
 namespace fourfold {
 
@@ -47,7 +47,7 @@ class Chat {
   // `engine`, `flags` and `context` outlive this. FailedPrecondition without a tokenizer.
   static Result<Chat> start(Engine& engine, const SamplingChoice& flags, Context& context);
 
-  bool is_pretrained() const { return is_pretrained_; }
+  bool is_pretrained() const { return !preparer_->capabilities().chat; }
   void set_system(std::string text) { history_.system = std::move(text); }
   void clear() { history_.messages.clear(); }
 
@@ -74,7 +74,8 @@ class Chat {
   void print_events() { stream_options_.events = true; }
 
  private:
-  Chat(Engine& engine, const Tokenizer& tokenizer, const SamplingChoice& flags, Context& context);
+  Chat(Engine& engine, std::unique_ptr<ChatPreparer> preparer, const SamplingChoice& flags,
+       Context& context);
 
   // A request, and how long the model may think about it.
   struct Turn {
@@ -84,11 +85,7 @@ class Chat {
   };
   Result<Turn> next_turn();
   Conversation conversation() const;
-  // Forgets what does not fit.
-  Result<Prompt> render_prompt(Conversation& conversation);
-  void forget(const FittedPrompt& fitted, Conversation& conversation);
-  // Tokens for thoughts and answer behind a prompt.
-  std::int64_t room_behind(const Prompt& prompt) const;
+  void forget(const FittedPrompt& fitted);
 
   // One round: the model speaks until it ends its turn or wants results.
   Result<Answer> speak(bool silent);
@@ -96,17 +93,16 @@ class Chat {
   void forget_last_exchange();
   void add_results();
   void describe(const Answer& answer);
-  void tell_loosened(const OutputMachine::Options& options);
+  void tell(const std::vector<std::string>& warnings);
 
   Engine& engine_;
+  std::unique_ptr<ChatPreparer> preparer_;
   const Tokenizer& tokenizer_;
   Context& context_;
   ChatSettings settings_;
   StreamOptions stream_options_;
   std::unique_ptr<Session> session_;
-  bool is_pretrained_ = false;
-  std::unique_ptr<ConstraintFactory> constraints_;
-  bool told_loosened_ = false;
+  std::set<std::string> told_;  // warnings
   std::optional<ToolLoop> tool_loop_;
   int n_calls_ = 0;  // in the whole chat
   History history_;

@@ -63,6 +63,8 @@ class OutputMachine final : public TokenMask {
   void finish(TokenId stop_id, ChatFinish reason);
 
   const OutputUsage& usage() const { return parser_.usage(); }
+  // The stop text that ended the answer.
+  const std::optional<std::string>& stop_text() const { return stop_.met(); }
 
  private:
   using State = OutputParser::State;

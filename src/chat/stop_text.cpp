@@ -9,12 +9,16 @@ StopText::StopText(std::vector<std::string> stops) : stops_(std::move(stops)) {
 }
 
 std::string StopText::push(std::string_view text) {
-  if (is_met_) return {};
+  if (met_) return {};
   held_ += text;
   std::size_t end = std::string::npos;
-  for (const auto& stop : stops_) end = std::min(end, held_.find(stop));
-  if (end != std::string::npos) {
-    is_met_ = true;
+  for (const auto& stop : stops_) {
+    const std::size_t begin = held_.find(stop);
+    if (begin >= end) continue;
+    end = begin;
+    met_ = stop;
+  }
+  if (met_) {
     held_.resize(end);
     return finish();
   }

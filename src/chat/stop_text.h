@@ -1,6 +1,7 @@
 // Ends a text where one of the client's stop texts begins.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,12 +18,14 @@ class StopText {
   std::string push(std::string_view text);
   // No text follows, or none that belongs to what came so far.
   std::string finish() { return std::exchange(held_, {}); }
-  bool is_met() const { return is_met_; }
+  bool is_met() const { return met_.has_value(); }
+  // The stop text that was met.
+  const std::optional<std::string>& met() const { return met_; }
 
  private:
   std::vector<std::string> stops_;  // none is empty
   std::string held_;
-  bool is_met_ = false;
+  std::optional<std::string> met_;
 };
 
 }  // namespace fourfold

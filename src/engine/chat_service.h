@@ -18,48 +18,11 @@
 #include <vector>
 
 #include "chat/chat_event.h"
-#include "chat/conversation.h"
-#include "chat/output_machine.h"
-#include "chat/prompt.h"
 #include "engine/engine.h"
-#include "engine/sampling_choice.h"
+#include "engine/prepare_chat.h"
 #include "runtime/scheduler.h"
 
 namespace fourfold {
-
-struct ChatRequest {
-  Conversation conversation;
-  SamplingChoice sampling;
-  int n_candidates = 1;        // candidate i draws with seed + i
-  bool forget_oldest = false;  // what does not fit; otherwise a prompt that is too long is refused
-};
-
-// Text that is continued, without a chat around it.
-struct RawRequest {
-  std::string text;          // control strings in it count if `trusted`; ignored with `ids`
-  std::vector<TokenId> ids;  // taken as they are
-  bool trusted = false;
-  bool add_bos = true;       // unless the ids begin with it
-  bool hide_control = true;  // control pieces add nothing to the text
-  SamplingChoice sampling;
-  int n_candidates = 1;
-};
-
-// A request that is ready to run. Made by prepare(), used up by start().
-struct PreparedChat {
-  Prompt prompt;
-  bool is_raw = false;
-  bool hide_control = true;
-  bool thinks = false;         // thoughts were asked for, and there is room
-  OutputMachineOptions rules;  // copied for each candidate
-  SampleOptions sampling;
-  std::int64_t max_tokens = 0;    // room: the limit asked for, clipped to the context
-  bool limit_is_context = false;  // the context is what ends the answer
-  int n_candidates = 1;
-  std::vector<TokenId> stop_ids;
-  std::vector<std::int64_t> branch_points;
-  std::vector<std::string> warnings;  // what was asked for and is not done: loosened, forgotten, …
-};
 
 // Who asks.
 struct RequestOrigin {
@@ -113,12 +76,6 @@ class ChatStream {
   virtual void cancel() = 0;
 };
 
-struct ChatCapabilities {
-  bool chat = true;  // false: a pretrained model, which only continues text
-  bool tools = false, thinking = false;
-  bool vision = false, audio = false, video = false;
-};
-
 struct ChatServiceOptions {
   EngineOptions engine;
   int max_parallel = 0;  // 0: as many as the memory holds
@@ -135,13 +92,10 @@ class ChatService {
 
   const Engine& engine() const;
   const Tokenizer& tokenizer() const;
-  ChatCapabilities capabilities() const;
+  const ChatCapabilities& capabilities() const;
   std::int64_t context() const;  // tokens of prompt and answer
 
-  // The prompt and the rules of the answer, by the path that every request takes: its size is what
-  // counting endpoints report. Errors: InvalidArgument, FailedPrecondition (the model cannot do
-  // it), ResourceExhausted "context_length_exceeded"; Unimplemented "unsupported_media", with the
-  // field, for media.
+  // See ChatPreparer. What counting endpoints report is the size of its prompt.
   Result<PreparedChat> prepare(const ChatRequest& request) const;
   Result<PreparedChat> prepare(const RawRequest& request) const;
 

@@ -69,7 +69,7 @@ std::uint64_t scratch_bytes(const TextConfig& config, int n_rows) {
          sizeof(float);
 }
 
-SamplerRules sampler_rules(const ModelConfig& config, const Tokenizer& tokenizer) {
+SamplerRules make_sampler_rules(const ModelConfig& config, const Tokenizer& tokenizer) {
   SamplerRules rules{.suppressed_ids = config.suppress_ids};
   const auto& never = tokenizer.never_sampled();
   rules.suppressed_ids.insert(rules.suppressed_ids.end(), never.begin(), never.end());
@@ -131,7 +131,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
     engine->tokenizer_ = std::move(tokenizer).value();
     const auto& warnings = engine->tokenizer_->warnings();
     engine->notes_.insert(engine->notes_.end(), warnings.begin(), warnings.end());
-    engine->sampler_rules_ = sampler_rules(engine->config_, *engine->tokenizer_);
+    engine->sampler_rules_ = make_sampler_rules(engine->config_, *engine->tokenizer_);
   } else {
     engine->tokenizer_error_ = tokenizer.error().message;
   }
@@ -169,6 +169,7 @@ Status Engine::choose_context() {
                                   : read_memory_budget();
   const std::uint64_t weights = resident_weight_bytes(*checkpoint_, model_->weights());
   const std::uint64_t scratch = scratch_bytes(config_.text, plan_->chunk);
+  kv_budget_bytes_ = budget.size_bytes - std::min(budget.size_bytes, weights + scratch);
   const auto needed = [&](std::int64_t context) {
     return weights + scratch + static_cast<std::uint64_t>(plan_->bytes(context));
   };

@@ -139,6 +139,10 @@ class Engine {
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   const KvPlan& kv_plan() const { return *plan_; }
   std::int64_t context() const { return context_; }
+  // What the memory budget leaves for K/V beside weights and buffers.
+  std::uint64_t kv_budget_bytes() const { return kv_budget_bytes_; }
+  const std::shared_ptr<const KvPlan>& shared_kv_plan() const { return plan_; }
+  const SamplerRules& sampler_rules() const { return sampler_rules_; }
   int n_threads() const;
   std::string_view isa() const;
   const EngineOptions& options() const { return options_; }
@@ -174,6 +178,7 @@ class Engine {
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<Decoder> decoder_;
   std::int64_t context_ = 0;
+  std::uint64_t kv_budget_bytes_ = 0;
   std::vector<std::string> notes_;
   double load_ms_ = 0.0;
 };
