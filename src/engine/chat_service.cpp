@@ -288,6 +288,18 @@ struct ChatService::Impl {
   }
 };
 
+namespace {
+
+// Beside the model's content: K/V of other settings are other numbers.
+std::string what_bits_depend_on(const Engine& engine) {
+  const EngineOptions& options = engine.options();
+  return fmt::format(", {}{}{}{}", engine.isa(), options.exact ? ", exact" : "",
+                     options.bf16_embedding_scale ? ", bf16 embedding scale" : "",
+                     options.open_future_window ? ", open future window" : "");
+}
+
+}  // namespace
+
 ChatService::ChatService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ChatService::~ChatService() = default;
 
@@ -304,6 +316,8 @@ Result<std::unique_ptr<ChatService>> ChatService::open(const std::string& path,
   scheduling.max_queue = options.max_queue;
   scheduling.max_queue_per_user = options.max_queue_per_user;
   scheduling.chunk = engine.chunk();
+  scheduling.store = options.sessions;
+  scheduling.store.fingerprint += what_bits_depend_on(engine);
   impl->scheduler = std::make_unique<Scheduler>(
       options.step_model ? options.step_model(engine) : make_engine_step_model(engine),
       engine.shared_kv_plan(), engine.sampler_rules(), scheduling);

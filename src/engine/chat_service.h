@@ -80,6 +80,9 @@ struct ChatServiceOptions {
   EngineOptions engine;
   int max_parallel = 0;  // 0: as many as the memory holds
   int max_queue = 64, max_queue_per_user = 16;
+  // Cached prefixes on disk; without a folder there are none. The fingerprint names the model's
+  // content, the service adds what else its bits depend on.
+  PrefixStoreOptions sessions;
   // Takes the place of the decoder, for tests.
   std::function<std::unique_ptr<StepModel>(Engine& engine)> step_model;
 };

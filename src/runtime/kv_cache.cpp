@@ -13,8 +13,9 @@ std::int64_t blocks_for(std::int64_t n_rows) { return round_up(n_rows, kKeyBlock
 
 }  // namespace
 
-KvCache::KvCache(std::shared_ptr<const KvPlan> plan)
+KvCache::KvCache(std::shared_ptr<const KvPlan> plan, std::shared_ptr<KvUsage> usage)
     : plan_(std::move(plan)),
+      usage_(std::move(usage)),
       ring_blocks_(blocks_for(plan_->ring_rows())),
       layers_(plan_->layers.size()) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -27,9 +28,11 @@ KvCache::KvCache(std::shared_ptr<const KvPlan> plan)
 
 KvCache::KvCache(const KvCache& other)
     : plan_(other.plan_),
+      usage_(other.usage_),
       length_(other.length_),
       written_(other.written_),
       ring_blocks_(other.ring_blocks_),
+      ring_start_(other.ring_start_),
       layers_(other.layers_) {
   refresh_views();
 }
@@ -59,9 +62,10 @@ Status KvCache::make_room(std::int64_t n) {
         const auto slot = static_cast<std::size_t>(planned.ring ? b % ring_blocks_ : b);
         Block& block = layer.blocks[slot];
         if (!block) {
-          block = Block(new std::byte[bytes]());
+          block = new_block(planned.layout.block_bytes());
+          std::memset(block.get(), 0, bytes);
         } else if (block.use_count() > 1) {
-          Block own(new std::byte[bytes]);
+          Block own = new_block(planned.layout.block_bytes());
           std::memcpy(own.get(), block.get(), bytes);
           block = std::move(own);
         }
@@ -75,6 +79,39 @@ Status KvCache::make_room(std::int64_t n) {
   }
   refresh_views();
   return {};
+}
+
+KvCache::Block KvCache::new_block(std::int64_t bytes) const {
+  auto* memory = new std::byte[static_cast<std::size_t>(bytes)];
+  if (!usage_) return Block(memory);
+  *usage_ += bytes;
+  return Block(memory, [usage = usage_, bytes](const std::byte* block) {
+    delete[] block;
+    *usage -= bytes;
+  });
+}
+
+std::int64_t KvCache::room_bytes(std::int64_t n) const {
+  if (n <= 0) return 0;
+  const std::int64_t first = length_ / kKeyBlock;
+  const std::int64_t last = (length_ + n - 1) / kKeyBlock;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const KvLayerPlan& planned = plan_->layers[i];
+    if (!planned.owns) continue;
+    const std::vector<Block>& blocks = layers_[i].blocks;
+    const auto n_held = static_cast<std::int64_t>(blocks.size());
+    const std::int64_t end = planned.ring ? std::min(last + 1, first + ring_blocks_) : last + 1;
+    std::int64_t n_new = planned.ring ? 0 : end - std::max(first, n_held);
+    if (n_new < 0) n_new = 0;
+    for (std::int64_t b = first; b < end; ++b) {
+      if (!planned.ring && b >= n_held) break;
+      const Block& block = blocks[static_cast<std::size_t>(planned.ring ? b % ring_blocks_ : b)];
+      if (!block || block.use_count() > 1) ++n_new;
+    }
+    total += n_new * planned.layout.block_bytes();
+  }
+  return total;
 }
 
 void KvCache::advance(std::int64_t n) {
@@ -100,14 +137,18 @@ void KvCache::grow_rings(std::int64_t n_blocks) {
     layers_[i] = std::move(grown);
   }
   ring_blocks_ = n_blocks;
+  ring_start_ = std::max(ring_start_, first);
 }
 
-std::int64_t KvCache::lowest_rewind() const {
-  const bool has_rings = std::any_of(plan_->layers.begin(), plan_->layers.end(),
+std::int64_t KvCache::lowest_rewind() const { return lowest_rewind(*plan_, extent()); }
+
+std::int64_t KvCache::lowest_rewind(const KvPlan& plan, const Extent& extent) {
+  const bool has_rings = std::any_of(plan.layers.begin(), plan.layers.end(),
                                      [](const KvLayerPlan& l) { return l.owns && l.ring; });
   if (!has_rings) return 0;
-  const std::int64_t first_intact = written_ - ring_blocks_ * kKeyBlock;
-  return first_intact <= 0 ? 0 : std::min(length_, first_intact + plan_->window - 1);
+  const std::int64_t first_intact =
+      std::max(extent.written - extent.ring_blocks * kKeyBlock, extent.ring_start * kKeyBlock);
+  return first_intact <= 0 ? 0 : std::min(extent.length, first_intact + plan.window - 1);
 }
 
 Status KvCache::rewind(std::int64_t length) {
@@ -120,18 +161,81 @@ Status KvCache::rewind(std::int64_t length) {
         length_, length, lowest_rewind());
   }
   length_ = length;
-  if (length == 0) *this = KvCache(plan_);
+  if (length == 0) *this = KvCache(plan_, usage_);
   return {};
 }
 
 std::int64_t KvCache::size_bytes() const {
   std::int64_t total = 0;
+  for_each_block([&](const void*, std::int64_t bytes) { total += bytes; });
+  return total;
+}
+
+std::int64_t KvCache::size_bytes(std::unordered_set<const void*>& seen) const {
+  std::int64_t total = 0;
+  for_each_block([&](const void* block, std::int64_t bytes) {
+    if (seen.insert(block).second) total += bytes;
+  });
+  return total;
+}
+
+// Rings keep their latest blocks, even those that only a rewound future wrote: their slots are lost
+// to the past.
+template <class Visit>
+void KvCache::for_each_page(const Visit& visit) const {
+  const std::int64_t ring_end = blocks_for(written_);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    for (const Block& block : layers_[i].blocks) {
-      if (block) total += plan_->layers[i].layout.block_bytes();
+    if (!plan_->layers[i].owns) continue;
+    const bool ring = plan_->layers[i].ring;
+    const std::int64_t end = ring ? ring_end : blocks_for(length_);
+    const std::int64_t first = ring ? std::max(ring_start_, end - ring_blocks_) : 0;
+    for (std::int64_t b = first; b < end; ++b) {
+      visit(i, static_cast<std::size_t>(ring ? b % ring_blocks_ : b));
     }
   }
-  return total;
+}
+
+std::vector<std::span<const std::byte>> KvCache::pages() const {
+  std::vector<std::span<const std::byte>> pages;
+  for_each_page([&](std::size_t layer, std::size_t slot) {
+    pages.emplace_back(layers_[layer].pointers[slot],
+                       static_cast<std::size_t>(plan_->layers[layer].layout.block_bytes()));
+  });
+  return pages;
+}
+
+Result<KvCache> KvCache::restore(std::shared_ptr<const KvPlan> plan, std::shared_ptr<KvUsage> usage,
+                                 const Extent& extent,
+                                 const std::function<Status(std::span<std::byte>)>& read) {
+  KvCache cache(std::move(plan), std::move(usage));
+  const bool is_possible = extent.length >= 0 && extent.length <= extent.written &&
+                           extent.ring_blocks >= cache.ring_blocks_ &&
+                           extent.ring_blocks <= cache.ring_blocks_ + blocks_for(extent.written) &&
+                           extent.ring_start >= 0 && extent.ring_start * kKeyBlock <= extent.length;
+  if (!is_possible) {
+    return data_loss("K/V cache: {} of {} tokens in rings of {} blocks", extent.length,
+                     extent.written, extent.ring_blocks);
+  }
+  cache.grow_rings(extent.ring_blocks);
+  cache.length_ = extent.length;
+  cache.written_ = extent.written;
+  cache.ring_start_ = extent.ring_start;
+  Status status;
+  cache.for_each_page([&](std::size_t i, std::size_t slot) {
+    if (!status.ok()) return;
+    Layer& layer = cache.layers_[i];
+    const std::int64_t bytes = cache.plan_->layers[i].layout.block_bytes();
+    if (layer.blocks.size() <= slot) {
+      layer.blocks.resize(slot + 1);
+      layer.pointers.resize(slot + 1);
+    }
+    layer.blocks[slot] = cache.new_block(bytes);
+    layer.pointers[slot] = layer.blocks[slot].get();
+    status = read({layer.pointers[slot], static_cast<std::size_t>(bytes)});
+  });
+  TRY(std::move(status));
+  cache.refresh_views();
+  return cache;
 }
 
 void KvCache::refresh_views() {

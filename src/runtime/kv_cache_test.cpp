@@ -150,5 +150,69 @@ TEST(KvCache, GrowsItsRingsForAPictureLargerThanTheChunk) {
   }
 }
 
+TEST(KvCache, DoesNotGoBackToWhatItsRingsLostBeforeTheyGrew) {
+  KvCache cache(small_plan());
+  append(cache, 300);  // the ring of 128 rows has 172 … 299, in whole blocks 192 … 299
+  ASSERT_TRUE(cache.make_room(200).ok());
+  EXPECT_EQ(cache.lowest_rewind(), 192 + kWindow - 1);
+}
+
+TEST(KvCache, CountsTheBytesOfAllThatShareACounter) {
+  const auto usage = std::make_shared<KvUsage>(0);
+  {
+    KvCache cache(small_plan(), usage);
+    EXPECT_EQ(cache.room_bytes(150), small_plan()->bytes(150));
+    append(cache, 150);
+    EXPECT_EQ(*usage, cache.size_bytes());
+    KvCache other = cache.fork();
+    EXPECT_EQ(*usage, cache.size_bytes());
+    const std::int64_t before = *usage, needed = other.room_bytes(20);
+    append(other, 20, 0.5f);
+    EXPECT_EQ(*usage, before + needed);
+    std::unordered_set<const void*> seen;
+    EXPECT_EQ(cache.size_bytes(seen) + other.size_bytes(seen), *usage);
+    cache = KvCache(small_plan());
+    EXPECT_EQ(*usage, other.size_bytes());
+  }
+  EXPECT_EQ(*usage, 0);
+}
+
+TEST(KvCache, ComesBackFromItsPages) {
+  for (const int n : {0, 1, 64, 100, 300}) {
+    KvCache cache(small_plan());
+    append(cache, n);
+    ASSERT_TRUE(cache.rewind(std::min(n, 290)).ok());
+    const auto pages = cache.pages();
+    std::size_t next = 0;
+    auto back = KvCache::restore(small_plan(), nullptr, cache.extent(),
+                                 [&](std::span<std::byte> out) -> Status {
+                                   EXPECT_EQ(out.size(), pages[next].size());
+                                   std::ranges::copy(pages[next++], out.begin());
+                                   return {};
+                                 });
+    ASSERT_TRUE(back.ok()) << back.error().message;
+    EXPECT_EQ(next, pages.size());
+    EXPECT_EQ(back->length(), cache.length());
+    EXPECT_EQ(back->lowest_rewind(), cache.lowest_rewind());
+    expect_window(*back, 0.0f, 1 << 20);
+    append(*back, 200);
+    expect_window(*back, 0.0f, 1 << 20);
+  }
+}
+
+TEST(KvCache, RefusesExtentsThatCannotBe) {
+  const auto restored = [](KvCache::Extent extent) {
+    return KvCache::restore(small_plan(), nullptr, extent,
+                            [](std::span<std::byte>) -> Status { return {}; })
+        .ok();
+  };
+  EXPECT_TRUE(restored({.length = 10, .written = 10, .ring_blocks = 2}));
+  EXPECT_FALSE(restored({.length = -1, .written = 10, .ring_blocks = 2}));
+  EXPECT_FALSE(restored({.length = 11, .written = 10, .ring_blocks = 2}));
+  EXPECT_FALSE(restored({.length = 10, .written = 10, .ring_blocks = 1}));
+  EXPECT_FALSE(restored({.length = 10, .written = 10, .ring_blocks = 1 << 30}));
+  EXPECT_FALSE(restored({.length = 10, .written = 10, .ring_blocks = 2, .ring_start = 3}));
+}
+
 }  // namespace
 }  // namespace fourfold

@@ -102,6 +102,7 @@ Result<SampledToken> Sampler::sample(std::span<const float> logits,
   }
   const double log_total = log_sum_exp();
   token.top_logprobs = top_logprobs(log_total);
+  if (options_.describe) token.description = describe(log_total, mask);
   token.id = TRY(choose(logits, history, position, mask));
   token.logprob = static_cast<float>(logits[index(token.id)] - log_total);
   return token;
@@ -137,6 +138,23 @@ std::vector<TokenLogprob> Sampler::top_logprobs(double log_total) {
     top.push_back({c.id, static_cast<float>(c.logit - log_total)});
   }
   return top;
+}
+
+TokenDescription Sampler::describe(double log_total, const TokenMask* mask) const {
+  double entropy = 0.0;
+  for (const float logit : logits_) {
+    if (logit == kForbidden) continue;
+    const double logprob = logit - log_total;
+    entropy -= math::exp(logprob) * logprob;
+  }
+  TokenDescription description{.entropy = static_cast<float>(entropy)};
+  const auto allowed = mask ? mask->allowed() : std::span<const std::uint64_t>{};
+  if (allowed.empty()) return description;
+  const auto vocab_size = static_cast<TokenId>(logits_.size());
+  const TokenId first = next_allowed(allowed, 0, vocab_size);
+  description.is_forced = next_allowed(allowed, first + 1, vocab_size) == vocab_size;
+  description.is_masked = !has_id(allowed, find_largest());
+  return description;
 }
 
 // --- what changes logits ---

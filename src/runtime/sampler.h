@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -38,7 +39,8 @@ struct SampleOptions {
   float frequency_penalty = 0.0f;
   std::vector<LogitBias> logit_bias = {};
   std::uint64_t seed = 0;
-  int n_logprobs = -1;  // −1: none, 0: of the chosen token, N: also of the N most likely ones
+  int n_logprobs = -1;    // −1: none, 0: of the chosen token, N: also of the N most likely ones
+  bool describe = false;  // SampledToken::description, for traces; with logprobs only
 };
 
 // InvalidArgument naming the option, its value and its range.
@@ -55,10 +57,18 @@ struct TokenLogprob {
   float logprob = 0.0f;
 };
 
+// How a token came to be, for traces.
+struct TokenDescription {
+  float entropy = 0.0f;    // nats, of the model's distribution
+  bool is_forced = false;  // the constraint allowed no other token
+  bool is_masked = false;  // the constraint forbade the most likely token
+};
+
 struct SampledToken {
   TokenId id = kNoToken;
   float logprob = 0.0f;  // of the model's distribution, before constraint, bias and filters
   std::vector<TokenLogprob> top_logprobs = {};  // most likely first
+  std::optional<TokenDescription> description = {};
 };
 
 // One sequence's sampler. It owns scratch memory and no state that outlives a call, so a call may
@@ -75,6 +85,9 @@ class Sampler {
                               std::int64_t position, const TokenMask* mask);
 
   const SampleOptions& options() const { return options_; }
+  // From here on draws by these options, which have passed check_options; the old ones come back.
+  // So one sampler, and its scratch, serves many sequences.
+  void swap_options(SampleOptions& options) { std::swap(options_, options); }
 
  private:
   struct Candidate {
@@ -92,6 +105,7 @@ class Sampler {
   Status load_logits(std::span<const float> logits);
   double log_sum_exp() const;
   std::vector<TokenLogprob> top_logprobs(double log_total);
+  TokenDescription describe(double log_total, const TokenMask* mask) const;
 
   Result<TokenId> choose(std::span<const float> logits, std::span<const TokenId> history,
                          std::int64_t position, const TokenMask* mask);

@@ -465,5 +465,26 @@ TEST(CheckOptions, NamesWhatIsOutOfRange) {
   }
 }
 
+// --- descriptions ---
+
+TEST(Descriptions, TellEntropyAndWhatTheConstraintDid) {
+  const auto logits = logits_of({0.5, 0.25, 0.25});
+  Sampler sampler({.temperature = 0, .n_logprobs = 1, .describe = true});
+  const auto describe = [&](const TokenMask* mask) {
+    return *sampler.sample(logits, {}, 0, mask)->description;
+  };
+  EXPECT_NEAR(describe(nullptr).entropy, 1.5 * std::log(2.0), 1e-6);
+  EXPECT_FALSE(describe(nullptr).is_forced || describe(nullptr).is_masked);
+  const FixedMask likely({0, 1}, 3), unlikely({1, 2}, 3), only({2}, 3);
+  EXPECT_FALSE(describe(&likely).is_forced || describe(&likely).is_masked);
+  EXPECT_TRUE(!describe(&unlikely).is_forced && describe(&unlikely).is_masked);
+  EXPECT_TRUE(describe(&only).is_forced && describe(&only).is_masked);
+}
+
+TEST(Descriptions, AreMadeOnlyWhenAskedFor) {
+  Sampler sampler({.n_logprobs = 1});
+  EXPECT_FALSE(sampler.sample(logits_of({0.5, 0.5}), {}, 0, nullptr)->description.has_value());
+}
+
 }  // namespace
 }  // namespace fourfold

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "grammar/token_mask.h"
 #include "runtime/kv_plan.h"
+#include "runtime/prefix_store.h"
 #include "runtime/sampler.h"
 #include "runtime/step_model.h"
 
@@ -70,12 +71,17 @@ class SequenceSink {
 
 struct SchedulerOptions {
   std::int64_t context = 0;           // tokens of a sequence, prompt and answer
-  std::uint64_t kv_budget_bytes = 0;  // of all running sequences and cached prefixes
+  std::uint64_t kv_budget_bytes = 0;  // of all running sequences and cached prefixes; 0: no limit
   int max_running = 64;
+  // Of those that find no free place among the running ones.
   int max_queue = 64;           // more: Unavailable "queue_full"
   int max_queue_per_user = 16;  // more: ResourceExhausted "rate_limit_exceeded"
   int chunk = 256;              // most prefill rows of a step
   double step_ms = 100.0;       // what prefill rows may make of a step
+  double raise_s = 10.0;        // a prompt that waits for so long rises by a class, at most to 1
+  // What cached prefixes may take of the budget; 0: a quarter of it, at most 2 GiB.
+  std::uint64_t prefix_budget_bytes = 0;
+  PrefixStoreOptions store;  // cached prefixes on disk
 };
 
 // A snapshot for /metrics and /slots; counters since the start.
@@ -91,6 +97,7 @@ struct SchedulerStats {
   std::uint64_t n_steps = 0, n_step_rows = 0, n_decode_steps = 0, n_decode_rows = 0;
   std::uint64_t n_preemptions = 0;
   std::int64_t longest_sequence = 0;
+  PrefixStoreStats store;
 };
 
 class Scheduler {
@@ -107,12 +114,13 @@ class Scheduler {
   // No effect on a sequence that has ended. Its end comes from the scheduler's thread.
   void cancel(SequenceId id);
 
-  // How many leading tokens of this prompt the prefix cache holds now.
+  // How many leading tokens of this prompt the prefix cache holds now, in memory or on disk.
   std::int64_t cached_prefix(std::span<const TokenId> prompt) const;
   // The prefix of these ids survives eviction until it is let go; once per call of pin_prefix. It
   // is kept when a sequence has computed it, before or after the call.
   void pin_prefix(std::vector<TokenId> ids);
   void unpin_prefix(const std::vector<TokenId>& ids);
+  // All in memory but the pinned ones.
   void clear_prefixes();
 
   SchedulerStats stats() const;
