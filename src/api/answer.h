@@ -27,6 +27,8 @@ struct AnswerFacts {
   std::int64_t cached_tokens = 0;
   bool thinks = false;
   int n_candidates = 1;
+  const Tokenizer* tokenizer = nullptr;  // the model's; outlives the answer
+  std::vector<TokenId> prompt_ids;
   double load_ms = 0.0;   // of the model, if this request loaded it
   double total_ms = 0.0;  // valid in finish() and whole()
 };

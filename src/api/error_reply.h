@@ -28,4 +28,9 @@ struct ErrorReply {
 // Without a reason the code decides.
 ErrorReply error_reply(Dialect dialect, const Error& error, std::string_view request_id);
 
+// "model 'm' not found": each dialect says it in its own words around the name.
+Error model_not_found(std::string_view model);
+// 501: "image generation is not offered by this server".
+Error not_offered(std::string_view what);
+
 }  // namespace fourfold
