@@ -45,4 +45,9 @@ std::vector<std::string> model_folders() {
   return folders;
 }
 
+std::string data_folder() {
+  const std::string set = environment("FOURFOLD_DATA_DIR");
+  return set.empty() ? xdg_folder("XDG_DATA_HOME", "/.local/share") : set;
+}
+
 }  // namespace fourfold

@@ -13,5 +13,6 @@ std::string environment(const char* name);
 std::string config_file();                 // FOURFOLD_CONFIG, else …/fourfold/config.toml
 std::string history_file();                // empty also with FOURFOLD_HISTORY=0
 std::vector<std::string> model_folders();  // FOURFOLD_MODEL_DIR's first
+std::string data_folder();                 // FOURFOLD_DATA_DIR, else …/fourfold
 
 }  // namespace fourfold

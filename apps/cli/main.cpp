@@ -16,8 +16,10 @@
 #include "cli/parse.h"
 #include "cli/render.h"
 #include "cli/run.h"
+#include "cli/serve.h"
 #include "cli/signals.h"
 #include "cli/tokenize.h"
+#include "cli/trace.h"
 #include "cli/usage.h"
 
 namespace fourfold {
@@ -33,6 +35,8 @@ void register_commands(CLI::App& program, Context& context) {
   register_convert(program, context);
   register_eval(program, context);
   register_bench(program, context);
+  register_serve(program, context);
+  register_trace(program, context);
   register_debug(program, context);
 }
 

@@ -36,6 +36,7 @@ struct CallRecord {
   double queue_ms = 0.0, prefill_ms = 0.0, decode_ms = 0.0, first_token_ms = 0.0;
   std::vector<double> token_gaps_ms;
   int status = 0;
+  std::string error;  // for the log: why it failed
 };
 
 class Call {
@@ -64,6 +65,7 @@ class Call {
 
   // Named in the header x-warning, once in the log (http-apis.md 1.3). Before the reply begins.
   void warn(std::string text);
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   void reply(int status, const JsonValue& body, HeaderList headers = {});
   void reply(int status, std::string_view type, std::string body, HeaderList headers = {});
@@ -74,12 +76,17 @@ class Call {
   void begin(std::string_view type, HeaderList headers = {});
   bool write(std::string_view bytes) { return exchange_.write(bytes); }
   void end() { exchange_.end(); }
+  // For clients of which only writing tells whether they have gone (http/exchange.h).
+  bool may_have_gone() const { return exchange_.may_have_gone(); }
   void may_probe_with_spaces() { exchange_.may_probe_with_spaces(); }
+  void may_begin_early(std::string_view type);
+  bool has_begun_early() const { return exchange_.has_begun_early(); }
 
   CallRecord record;
 
  private:
   HeaderList common_headers(HeaderList headers) const;
+  HeaderList stream_headers(std::string_view type, HeaderList headers) const;
 
   Exchange& exchange_;
   const RouteMatch& match_;
@@ -111,5 +118,6 @@ void add_responses_routes(Handlers& handlers);
 void add_ollama_routes(Handlers& handlers);
 void add_anthropic_routes(Handlers& handlers);
 void add_operation_routes(Handlers& handlers);
+void add_page_routes(Handlers& handlers);
 
 }  // namespace fourfold

@@ -24,8 +24,12 @@ struct Key {
   std::vector<std::string> models;  // empty: all
 };
 
-// The key that a request presents, in any of the places; an empty one counts as absent.
-std::optional<std::string> presented_key(const RequestHead& head, const RouteMatch& match);
+// What a request presents as keys, in any of the places; empty ones count as absent.
+std::vector<std::string> presented_keys(const RequestHead& head, const RouteMatch& match);
+
+// FOURFOLD_API_KEY, which is then no longer in the environment, nor in /proc. Before there are
+// threads.
+std::optional<std::string> take_key_from_environment();
 
 class Keys {
  public:
@@ -35,11 +39,14 @@ class Keys {
   // One key a line, or TOML [[key]]. Notes: a file that others can read.
   static Result<std::unique_ptr<Keys>> load(const std::string& path,
                                             std::vector<std::string>& notes);
-  void add(std::string name, std::string_view key);
+  // InvalidArgument for one that is empty or holds what no header can.
+  Status add(std::string name, std::string_view key);
   // On SIGHUP; the old ones stay if the file cannot be read.
   Status reload();
 
   bool is_empty() const;
+  // Of all keys, for the redaction of the log.
+  std::vector<std::string> digests() const;
   // The key of this text; compared in constant time.
   std::shared_ptr<const Key> find(std::string_view text) const;
   // ResourceExhausted "rate_limit_exceeded" with the time to wait. Counts the request.

@@ -30,6 +30,7 @@ struct ModelFacts {
   std::string path;
   std::int64_t modified_s = 0;  // Unix time
   std::uint64_t size_bytes = 0;
+  std::uint64_t least_bytes = 0;     // of memory: weights and 4k of context
   std::string digest;                // 64 hex digits that stand for the file's content
   std::string architecture, family;  // "gemma4"
   std::string parameter_size;        // "8.0B"
@@ -85,6 +86,7 @@ struct ModelsOptions {
   std::vector<std::string> folders;  // every model in them
   std::vector<std::pair<std::string, std::string>> aliases;
   ChatServiceOptions service;
+  SamplingChoice parameters;  // under those of requests and made models
   KeepAlive keep_alive{300'000};
   bool only_model_answers_to_all = false;  // unknown names mean the only model
   std::string made_models_file;            // where /api/create and /api/copy are remembered
@@ -95,7 +97,8 @@ struct ModelsOptions {
 
 class Models {
  public:
-  // Reads the headers of all files; those that cannot be read are left out with a note.
+  // Reads the headers of all files. What cannot be read is an error if the command line names it,
+  // else it is left out with a note.
   static Result<std::unique_ptr<Models>> find_all(ModelsOptions options,
                                                   std::vector<std::string>& notes);
   ~Models();
@@ -112,16 +115,19 @@ class Models {
   std::vector<LoadedModel> loaded() const;
   // The models of the command line are loaded, or failed to.
   bool is_ready() const;
-  // Loads the models of the command line, in the background.
-  void load_first();
+  // Loads the models of the command line, one after the other; meanwhile acquire() refuses them.
+  // The first error.
+  Status load_first();
 
   // Ollama's /api/create, /api/copy, /api/delete: names with settings of their own over a file.
+  // `from` is a name, or the absolute path of a file.
   Status make(std::string_view name, std::string_view from, const ModelFacts& settings);
   Status copy(std::string_view from, std::string_view to);
   Status remove(std::string_view name);
 
- private:
   struct Impl;
+
+ private:
   explicit Models(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -19,6 +19,7 @@ class Files;            // files.h
 class HttpServer;       // http/http_server.h
 class Keys;             // keys.h
 class Metrics;          // metrics.h
+class Redactor;         // redaction.h
 class ServerLog;        // server_log.h
 class StoredResponses;  // stored_responses.h
 class Traces;           // traces.h
@@ -43,9 +44,11 @@ struct ServerSettings {
   std::string reasoning_field = "reasoning_content";  // or "reasoning", "both", "none"
   std::string ollama_version = "0.12.6";              // the level that /api/version reports
   int most_stored_responses = 1000;
+  int max_parallel = 64;  // sequences of a model at once
+  int max_queue = 64;     // requests that wait
   std::string data_folder;  // empty: nothing is stored on disk
-  bool traces = false;
   bool show_paths = false;  // in /props
+  bool traces = false;      // of every answer, not only where a request asks for one
 };
 
 struct ServerState {
@@ -57,9 +60,10 @@ struct ServerState {
   StoredResponses& responses;
   Metrics& metrics;
   ServerLog& log;
-  Traces& traces;
+  Redactor& redactor;
   const Sealer& sealer;
   HttpServer& http;
+  Traces* traces = nullptr;  // null: none are kept
 };
 
 }  // namespace fourfold

@@ -70,8 +70,20 @@ class Exchange {
   virtual void end() = 0;
 
   // Stop is requested when the peer has gone (http-apis.md 1.8; the end of its sending half alone
-  // is not that) and when the server ends its streams.
+  // is not that) and when the server ends its streams; then write() still works. Callbacks run on
+  // the I/O thread and must not block.
   virtual std::stop_token gone() const = 0;
+  // The peer sends no more: it may be gone for all we know until something is written, so a silent
+  // stream should say something harmless about once a second from now on.
+  virtual bool may_have_gone() const { return false; }
+  // A peer that has shut its sending half may be gone, which only writing tells. After this call it
+  // is sent the head of the stream before begin(), which then does nothing. An error that comes in
+  // between must be told within the stream: has_begun_early().
+  virtual void may_begin_early(int status, HeaderList headers) {
+    (void)status;
+    (void)headers;
+  }
+  virtual bool has_begun_early() const { return false; }
   // A peer that has only shut its sending half is probed with spaces while a whole reply of JSON is
   // being made, after this call; the status is then 200 already, and reply() writes the body alone.
   virtual void may_probe_with_spaces() = 0;

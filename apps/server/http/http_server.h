@@ -2,13 +2,15 @@
 //
 //   HttpServer server(options, judge_head, handle);
 //   const auto address = TRY(server.listen("127.0.0.1", 0));
-//   server.run();    // until stop()
+//   server.run();    // until the end of a drain()
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "server/http/exchange.h"
@@ -22,8 +24,16 @@ struct HttpOptions {
   std::chrono::milliseconds idle_time{300'000};   // between requests of a connection
   std::uint32_t most_header_bytes = 64 * 1024;
   int most_connections = 10'000;
-  int most_handlers = 256;       // requests being handled; more wait for a thread
+  int most_handlers = 256;  // requests being handled; more wait for a thread
+  // Of all bodies in memory at once, from their arrival to the end of their handlers; what comes
+  // beyond is answered by 503.
+  std::uint64_t most_body_bytes_in_all = 2ull << 30;
   std::string temporary_folder;  // for bodies that go into files
+  // Told to stop by a drain, exchanges have this time for their last words.
+  std::chrono::milliseconds last_words{2'000};
+  // The reply to what never becomes a request (400, 408, 417, 431, 501) or fails on the way (500,
+  // 503). `target` is empty if it has not been read. Absent: a line of JSON. Must not block.
+  std::function<Reply(int status, std::string_view target, std::string_view what)> broken_request;
 };
 
 struct HttpCounts {
@@ -48,8 +58,9 @@ class HttpServer {
   // Serves until the end of a drain; any thread.
   void run();
 
-  // No new connections or requests; those at work may finish within `grace`, then their exchanges
-  // are told that the peer has gone and run() returns. Again, or with no grace: at once.
+  // No new connections or requests; those at work may finish within `grace`, then gone() of their
+  // exchanges is requested, and after `last_words` all is cut and run() returns. No grace: told at
+  // once. Again: cut at once.
   void drain(std::chrono::milliseconds grace);
   bool is_draining() const;
 

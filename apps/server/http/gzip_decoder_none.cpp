@@ -1,0 +1,7 @@
+#include "server/http/body_decoder.h"
+
+namespace fourfold {
+
+std::unique_ptr<BodyDecoder> make_gzip_decoder() { return nullptr; }
+
+}  // namespace fourfold

@@ -1,0 +1,15 @@
+// What the handlers of OpenAI's endpoints share.
+#pragma once
+
+#include "api/openai_request.h"
+#include "server/call.h"
+
+namespace fourfold {
+
+// As the server's settings want requests to be read.
+OpenAiOptions openai_options(Call& call);
+
+// Google's own OpenAI layer lies behind /openai/; its clients expect thought signatures.
+bool is_google_layer(const Call& call);
+
+}  // namespace fourfold
