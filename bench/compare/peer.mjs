@@ -3,8 +3,9 @@
 //   node peer.mjs FOLDER REQUEST
 //
 // FOLDER holds node_modules. REQUEST is JSON: {"want": "speed", "model", "threads", "prompt",
-// "generate", "depths"} or {"want": "logits", "model", "threads", "ids", "out"}. The answer is one
-// line of JSON on standard output.
+// "generate", "depths"}, {"want": "batch", "model", "threads", "prompt", "generate", "sizes"} or
+// {"want": "logits", "model", "threads", "ids", "out"}. The answer is one line of JSON on standard
+// output.
 import fs from "node:fs";
 import {createRequire} from "node:module";
 import {setTimeout} from "node:timers/promises";
@@ -97,6 +98,31 @@ async function speed({prompt, generate, depths}) {
   return {rows};
 }
 
+// So many sequences of one context at once, as a server would run them: the wall time of all of
+// them, their prompts and the picking of tokens included.
+async function batch({prompt, generate, sizes}) {
+  const rows = [];
+  for (const size of sizes) {
+    const context = await model.createContext({
+      sequences: size, contextSize: prompt + generate + SPARE, batchSize: BATCH,
+      threads: request.threads, flashAttention: true,
+    });
+    const sequences = Array.from({length: size},
+                                 () => context.getSequence({checkpoints: {interval: false}}));
+    const round = async (n) => {
+      await Promise.all(sequences.map((sequence) => sequence.clearHistory()));
+      const start = performance.now();
+      await Promise.all(sequences.map((sequence, i) =>
+        evaluate(sequence, ids(prompt + size).slice(i, i + prompt), n)));
+      return 1e3 * size * n / (performance.now() - start);
+    };
+    await round(WARM_UP);
+    rows.push({batch: size, tok_s: await round(generate)});
+    await context.dispose();
+  }
+  return {rows};
+}
+
 // Writes the logits after each token, f32, [ids, vocabulary].
 async function logits({ids, out}) {
   const {sequence} = await open(ids.length);
@@ -115,6 +141,6 @@ async function logits({ids, out}) {
   return {vocabulary: size};
 }
 
-const answer = await {speed, logits}[request.want](request);
+const answer = await {speed, batch, logits}[request.want](request);
 console.log(JSON.stringify({system: llama.systemInfo, load_ms: loadMs, ...answer}));
 process.exit(0);
