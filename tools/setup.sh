@@ -65,6 +65,15 @@ want_rust() {
   fi
 }
 
+# Installs what bundles the page of `fourfold serve`. Without it the server has no page.
+want_page() {
+  if command -v npm >/dev/null; then return; fi
+  say "installing nodejs npm (the page of fourfold serve)"
+  if ! (apt_install nodejs npm) >/dev/null 2>&1; then
+    say "no npm here: building without the page of fourfold serve"
+  fi
+}
+
 # configure PRESET [-D…]
 configure() {
   local preset=$1 cache=$root/build/$1/CMakeCache.txt

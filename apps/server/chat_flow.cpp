@@ -50,13 +50,14 @@ void add_defaults(SamplingChoice& choice, const SamplingChoice& defaults) {
 
 void add_defaults(ChatRequest& chat, const ModelFacts& facts) {
   auto& messages = chat.conversation.messages;
-  messages.insert(messages.begin(), facts.messages.begin(), facts.messages.end());
-  const bool has_system = std::ranges::any_of(messages, [](const Message& message) {
+  const auto is_system = [](const Message& message) {
     return message.role == Role::System || message.role == Role::Developer;
-  });
-  if (!has_system && !facts.system.empty()) {
+  };
+  if (!facts.system.empty() && std::ranges::none_of(messages, is_system)) {
     messages.insert(messages.begin(), Message::of(Role::System, facts.system));
   }
+  const auto behind_system = std::ranges::find_if_not(messages, is_system);
+  messages.insert(behind_system, facts.messages.begin(), facts.messages.end());
   add_defaults(chat.sampling, facts.parameters);
 }
 

@@ -86,15 +86,14 @@ class DialectsTest : public testing::Test {
 
   // The text of the prompt that all of them have.
   static std::string common_prompt(const Dialects& dialects) {
-    std::string common;
+    std::vector<TokenId> common;
     for (const auto& [name, ids] : prompts(dialects)) {
       EXPECT_TRUE(ids.ok()) << name << ": " << ids.error().message;
       if (!ids.ok()) continue;
-      const std::string text = decode(preparer_->tokenizer(), *ids);
-      if (common.empty()) common = text;
-      EXPECT_EQ(text, common) << name;
+      if (common.empty()) common = *ids;
+      EXPECT_EQ(*ids, common) << name << ": " << decode(preparer_->tokenizer(), *ids);
     }
-    return common;
+    return decode(preparer_->tokenizer(), common);
   }
 
   static inline std::unique_ptr<Engine> engine_;

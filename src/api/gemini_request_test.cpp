@@ -202,7 +202,9 @@ TEST(GeminiContents, CachedContentsComeFirst) {
   EXPECT_EQ(*cached_content_id(*parse_json_value(R"({"cachedContent":"cachedContents/x1"})")),
             "x1");
   EXPECT_EQ(*cached_content_id(*parse_json_value("{}")), "");
-  EXPECT_TRUE(parse_gemini_cache(*parse_json_value(R"({"systemInstruction":"Rules."})"), {}).ok());
+  EXPECT_TRUE(
+      parse_gemini_cache(*parse_json_value(R"({"systemInstruction":"Rules."})"), options_of_test())
+          .ok());
 }
 
 // ---- tools ----

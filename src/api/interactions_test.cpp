@@ -21,9 +21,10 @@ std::vector<std::string> shown(const InteractionRequest& request) {
   for (const auto& message : request.chat.conversation.messages) {
     std::string line = kNames[static_cast<int>(message.role)];
     line += ":" + message.thought;
-    for (const auto& part : message.parts) line += "|" + part.text;
-    for (const auto& call : message.calls) line += "!" + call.name + to_json_text(call.arguments);
-    for (const auto& result : message.results) line += "=" + to_json_text(result.value);
+    for (const auto& part : message.parts) line.append("|") += part.text;
+    for (const auto& call : message.calls)
+      line.append("!").append(call.name) += to_json_text(call.arguments);
+    for (const auto& result : message.results) line.append("=") += to_json_text(result.value);
     out.push_back(std::move(line));
   }
   return out;

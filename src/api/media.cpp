@@ -190,8 +190,8 @@ Result<Part> media_part_of_url(std::string_view url, std::string where, Kind exp
 
 Error fetching_is_off(std::string_view where) {
   return refused(where,
-                 "URLs and paths are not fetched (expected a data: URL; serve --fetch-urls lists "
-                 "the hosts that may be asked)");
+                 "URLs and paths are not fetched (expected a data: URL; serve --fetch-urls is "
+                 "not supported yet)");
 }
 
 }  // namespace fourfold

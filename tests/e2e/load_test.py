@@ -10,6 +10,7 @@ connections beside it.
 
 import argparse
 import collections
+import concurrent.futures
 import dataclasses
 import json
 import pathlib
@@ -85,7 +86,13 @@ class Client(threading.Thread):
         begin = last = time.monotonic()
         data = b""
         try:
-            connection.request("POST", request.path, json.dumps(request.body).encode())
+            body = json.dumps(request.body).encode()
+            try:
+                connection.request("POST", request.path, body)
+            except BrokenPipeError as error:  # it was refused before all of it was sent
+                waited = time.monotonic() - begin
+                raise RuntimeError(f"{len(body)} bytes were not taken, after {waited:.1f} s: "
+                                   f"{connection.sock and connection.sock.recv(300)}") from error
             reply = connection.getresponse()
             if reply.status != 200:
                 raise RuntimeError(f"{dialect.name}: status {reply.status}: {reply.read(300)!r}")
@@ -154,13 +161,14 @@ def report(records, seconds):
 
 
 def requests_by_reason(server):
-    """How all requests of this model that the server has counted came to an end."""
+    """How all generations that the server has counted came to an end; other requests have no
+    reason."""
     reasons = collections.Counter()
     for key, value in server.metrics().items():
         name, _, labels = key.partition("{")
-        if name == "fourfold_requests_total" and 'model="scripted/load"' in labels:
-            reason = re.search('reason="([^"]*)"', labels)
-            reasons[reason[1] if reason else ""] += value
+        reason = re.search('reason="([^"]+)"', labels)
+        if name == "fourfold_requests_total" and reason:
+            reasons[reason[1]] += int(value)
     return reasons
 
 
@@ -171,6 +179,31 @@ def wait_idle(server, most_s=15):
             return False
         time.sleep(0.1)
     return True
+
+
+def check_live(build, n_answers=50, n_threads=16):
+    """Answers of the default body in company equal those of the same requests alone."""
+    dice = random.Random(8)
+    words = ("fan", "pump", "lamp", "vent", "heater", "tomatoes", "zone", "soil", "noon", "water")
+    asked = [(dice.choice(dialects.DIALECTS),
+              " ".join(dice.choices(words, k=dice.choice((4, 12, 60)))), dice.randint(8, 60))
+             for _ in range(n_answers)]
+    problems = []
+    with servers.live(build) as server, concurrent.futures.ThreadPoolExecutor(n_threads) as pool:
+        def ask(question):
+            dialect, text, n_tokens = question
+            temperature = {"gemini": {"generationConfig": {"temperature": 0}},
+                           "ollama": {"options": {"temperature": 0}}}.get(dialect.name,
+                                                                          {"temperature": 0})
+            answer = dialect.ask(server, "keeper", text, max_tokens=n_tokens, **temperature)
+            return answer.text, answer.calls, answer.finish, answer.error
+
+        together = list(pool.map(ask, asked))
+        for question, answer in zip(asked, together):
+            alone = ask(question)
+            if answer != alone or answer[3]:
+                problems.append(f"{question[0].name}: {answer} in company, {alone} alone")
+    return problems
 
 
 def main():
@@ -187,8 +220,8 @@ def main():
     with servers.scripted(arguments.build.resolve(), "--log-debug", "0") as server:
         words = Words(server)
         dialects.OPENAI.ask(server, "scripted/load", "number=1 tokens=10")  # all pools are there
+        time.sleep(0.5)  # until it is counted
         before = requests_by_reason(server)
-        time.sleep(0.5)
         n_descriptors = server.n_descriptors()
         idle = IdleConnections(server, 5000) if arguments.soak else None
         begin = time.monotonic()
@@ -223,9 +256,9 @@ def main():
         if counted["abort"] > n_left:
             problems.append(f"{counted['abort']} counted as abort, {n_left} clients left")
 
-        # Flat, after what a start needs.
-        settled = [size for at, size in resident if at > min(120, seconds / 2)]
-        if settled and seconds >= 120 and settled[-1] > 1.02 * settled[0]:
+        # Flat, once the prefix cache is full.
+        settled = [size for at, size in resident if at > 120]
+        if arguments.soak and settled[-1] > 1.02 * settled[0]:
             problems.append(f"resident memory grew from {settled[0]} to {settled[-1]} bytes")
         end = time.monotonic() + 20
         while server.n_descriptors() > n_descriptors and time.monotonic() < end:
@@ -237,6 +270,7 @@ def main():
         lines += [f"{len(records)} requests in {taken:.0f} s, by the server: {dict(counted)}",
                   f"resident: {resident[0][1] >> 20} MiB at first, {resident[-1][1] >> 20} MiB at last, "
                   f"at most {max(size for _, size in resident) >> 20} MiB"]
+    problems += check_live(arguments.build.resolve())
     text = "\n".join(lines)
     print(text)
     if arguments.report:

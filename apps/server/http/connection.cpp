@@ -53,8 +53,6 @@ constexpr std::uint64_t kMostSkippedBytes = 64 * 1024;
 constexpr std::chrono::seconds kSkipTime{2};
 constexpr std::chrono::seconds kLingerTime{2};
 constexpr std::chrono::seconds kProbePeriod{1};
-// What is answered at once needs no probe, and keeps its status.
-constexpr std::chrono::milliseconds kProbeDelay{100};
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
@@ -374,7 +372,7 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   }
 
   awaitable<void> carry_out() {
-    auto next_probe = steady_clock::now() + kProbeDelay;
+    auto next_probe = steady_clock::now() + host_.options.probe_delay;
     while (true) {
       const std::string output = exchange_->take_output();
       if (!output.empty()) {

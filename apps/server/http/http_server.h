@@ -22,6 +22,8 @@ struct HttpOptions {
   std::chrono::milliseconds body_pause{30'000};   // longest wait for the next bytes of a body
   std::chrono::milliseconds write_time{30'000};   // for a piece that the peer does not read
   std::chrono::milliseconds idle_time{300'000};   // between requests of a connection
+  // What is answered within this time is not probed for its reader, and keeps its status.
+  std::chrono::milliseconds probe_delay{100};
   std::uint32_t most_header_bytes = 64 * 1024;
   int most_connections = 10'000;
   int most_handlers = 256;  // requests being handled; more wait for a thread

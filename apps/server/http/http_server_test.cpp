@@ -711,7 +711,7 @@ TEST_F(HttpServerTest, SendsSpacesToAHalfClosedClientThatWaitsForJson) {
 }
 
 TEST_F(HttpServerTest, KeepsTheStatusOfAReplyThatComesAtOnce) {
-  start();
+  start({.probe_delay = seconds(5)});
   auto one = client();
   one.send("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
   one.end_sending();

@@ -15,7 +15,7 @@ const [modules, scripted, live, pictures] = process.argv.slice(2);
 const { chromium } = createRequire(path.resolve(modules, 'packages.js'))('playwright-core');
 const kChromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const kServers = [scripted, live].map((address) => new URL(address).origin);
-const kPatience = 30_000; // milliseconds for anything to appear
+const kPatience = 60_000; // milliseconds for anything to appear
 
 let browser;
 let context;
