@@ -9,6 +9,11 @@ target_compile_options(fourfold_options INTERFACE
 if(FOURFOLD_WERROR)
   target_compile_options(fourfold_options INTERFACE -Werror)
 endif()
+# GCC's own documentation warns of false findings here once code is instrumented.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND
+   "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_DEBUG}" MATCHES "-fsanitize")
+  target_compile_options(fourfold_options INTERFACE -Wno-maybe-uninitialized)
+endif()
 target_compile_definitions(fourfold_options INTERFACE FOURFOLD_VERSION="${PROJECT_VERSION}")
 target_include_directories(fourfold_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 
