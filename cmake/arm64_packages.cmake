@@ -27,3 +27,6 @@ macro(fourfold_arm64_package method name)
 endmacro()
 
 cmake_language(SET_DEPENDENCY_PROVIDER fourfold_arm64_package SUPPORTED_METHODS FIND_PACKAGE)
+
+# Only for what an arm64 build does not link: Debian installs this library for one CPU at a time.
+set(FOURFOLD_ZSTD zstd CACHE STRING "libzstd")
