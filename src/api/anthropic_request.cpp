@@ -28,11 +28,14 @@ bool is_client_tool(std::string_view type) {
 }
 
 Result<Tool> read_custom_tool(const Field& field) {
-  return make_tool({.name = TRY(read_tool_name(field["name"], kToolNames)),
+  // Not inside the braces: GCC 12 forgets members made before a TRY that returns.
+  auto name = TRY(read_tool_name(field["name"], kToolNames));
+  const bool strict = TRY(field["strict"].boolean_or(false));
+  return make_tool({.name = std::move(name),
                     .description = field["description"],
                     .parameters = field["input_schema"],
                     .response = Field(nullptr, ""),
-                    .strict = TRY(field["strict"].boolean_or(false))});
+                    .strict = strict});
 }
 
 Status read_tools(const Field& tools, AnthropicRequest& request) {

@@ -193,11 +193,14 @@ Result<int> read_logprobs(const Field& body) {
 Result<Tool> read_tool(const Field& field) {
   const Field function = field["function"];
   TRY(function.require_object());
-  return make_tool({.name = TRY(read_tool_name(function["name"], kToolNames)),
+  // Not inside the braces: GCC 12 forgets members made before a TRY that returns.
+  auto name = TRY(read_tool_name(function["name"], kToolNames));
+  const bool strict = TRY(function["strict"].boolean_or(false));
+  return make_tool({.name = std::move(name),
                     .description = function["description"],
                     .parameters = function["parameters"],
                     .response = function["response"],
-                    .strict = TRY(function["strict"].boolean_or(false))});
+                    .strict = strict});
 }
 
 Status read_tools(const Field& body, const OllamaModelTraits& model, Conversation& conversation) {
