@@ -44,8 +44,8 @@ struct ServerSettings {
   std::string reasoning_field = "reasoning_content";  // or "reasoning", "both", "none"
   std::string ollama_version = "0.12.6";              // the level that /api/version reports
   int most_stored_responses = 1000;
-  int max_parallel = 64;  // sequences of a model at once
-  int max_queue = 64;     // requests that wait
+  int max_parallel = 64;    // sequences of a model at once
+  int max_queue = 64;       // requests that wait
   std::string data_folder;  // empty: nothing is stored on disk
   bool show_paths = false;  // in /props
   bool traces = false;      // of every answer, not only where a request asks for one
