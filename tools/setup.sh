@@ -44,7 +44,7 @@ need_build_packages() {
     "pkg-config: finds libraries" "nlohmann-json3-dev: JSON" "libfmt-dev: text formatting" \
     "libcli11-dev: command line" "libedit-dev: line editing" \
     "libtomlplusplus-dev: settings" "libboost1.81-dev: HTTP server" \
-    "libssl-dev: signatures" "zlib1g-dev: compression" "libzstd-dev: compression"
+    "zlib1g-dev: compression" "libzstd-dev: compression"
 }
 
 # True if this machine can build the Rust library of constrained answers.

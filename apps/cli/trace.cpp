@@ -98,22 +98,13 @@ Result<int> list_traces(Context& context) {
 
 // ---- show ----
 
-std::string_view channel_name(Channel channel) {
-  switch (channel) {
-    case Channel::Thought: return "thought";
-    case Channel::Answer: return "answer";
-    case Channel::Call: return "call";
-  }
-  return "";
-}
-
 std::string token_line(std::size_t position, const DrawnToken& drawn,
                        const std::optional<Tokenizer>& tokenizer) {
   const auto& [token, channel] = drawn;
   const auto how = token.description.value_or(TokenDescription());
   std::string line =
-      fmt::format("{:6}  {:7}  logprob {:8.4f}  entropy {:6.3f}  {}", position,
-                  channel_name(channel), token.logprob, how.entropy, shown(token.id, tokenizer));
+      fmt::format("{:6}  {:7}  logprob {:8.4f}  entropy {:6.3f}  {}", position, name(channel),
+                  token.logprob, how.entropy, shown(token.id, tokenizer));
   if (how.is_forced) line += "  forced";
   if (how.is_masked && !token.top_logprobs.empty()) {
     line += fmt::format("  instead of {}", shown(token.top_logprobs.front().id, tokenizer));

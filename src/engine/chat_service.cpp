@@ -271,6 +271,15 @@ class ScheduledStream final : public ChatStream {
 
 }  // namespace
 
+std::string_view name(Channel channel) {
+  switch (channel) {
+    case Channel::Thought: return "thought";
+    case Channel::Answer: return "answer";
+    case Channel::Call: return "call";
+  }
+  return "";
+}
+
 struct ChatService::Impl {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<ChatPreparer> preparer;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "chat/chat_event.h"
@@ -32,6 +33,7 @@ struct RequestOrigin {
 };
 
 enum class Channel { Thought, Answer, Call };
+std::string_view name(Channel channel);  // "thought", "answer", "call"
 
 struct DrawnToken {
   SampledToken token;

@@ -142,15 +142,6 @@ JsonValue request_json(const Trace& trace) {
   return JsonValue::object({{"request", std::move(request)}});
 }
 
-std::string_view channel_name(Channel channel) {
-  switch (channel) {
-    case Channel::Thought: return "thought";
-    case Channel::Answer: return "answer";
-    case Channel::Call: return "call";
-  }
-  return "";
-}
-
 JsonValue token_json(std::size_t candidate, const DrawnToken& drawn) {
   const auto& [token, channel] = drawn;
   const auto how = token.description.value_or(TokenDescription());
@@ -162,7 +153,7 @@ JsonValue token_json(std::size_t candidate, const DrawnToken& drawn) {
        {"entropy", number(how.entropy)},
        {"forced", JsonValue::of(how.is_forced)},
        {"masked", JsonValue::of(how.is_masked)},
-       {"channel", text(channel_name(channel))}});
+       {"channel", text(name(channel))}});
 }
 
 JsonValue end_json(std::size_t index, const TraceCandidate& candidate) {
@@ -364,7 +355,7 @@ Status read_channel(const Line& line, Channel& channel) {
   std::string written;
   TRY(line.take("channel", written));
   for (const auto known : {Channel::Thought, Channel::Answer, Channel::Call}) {
-    if (channel_name(known) != written) continue;
+    if (name(known) != written) continue;
     channel = known;
     return {};
   }
