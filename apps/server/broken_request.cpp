@@ -2,18 +2,11 @@
 
 #include <utility>
 
-#include "api/identifiers.h"
 #include "server/head_rules.h"
 #include "server/router.h"
 
 namespace fourfold {
 namespace {
-
-Dialect dialect_of(std::string_view target, const ServerSettings& settings) {
-  const auto found = find_route("GET", target, settings.path_prefix);
-  if (const auto* match = std::get_if<RouteMatch>(&found)) return match->route->dialect;
-  return std::get<NoRoute>(found).dialect;
-}
 
 Error error_of(int status, std::string_view what) {
   if (status == 503) return {Code::Unavailable, std::string(what)};
@@ -23,10 +16,14 @@ Error error_of(int status, std::string_view what) {
 
 }  // namespace
 
-Reply broken_request_reply(int status, std::string_view target, std::string_view what,
-                           const ServerSettings& settings) {
-  const Dialect dialect = dialect_of(target, settings);
-  const std::string request_id = random_id("req_");
+Dialect dialect_of(std::string_view target, const ServerSettings& settings) {
+  const auto found = find_route("GET", target, settings.path_prefix);
+  if (const auto* match = std::get_if<RouteMatch>(&found)) return match->route->dialect;
+  return std::get<NoRoute>(found).dialect;
+}
+
+Reply broken_request_reply(int status, std::string_view what, Dialect dialect,
+                           const std::string& request_id) {
   auto told = error_reply(dialect, error_of(status, what), request_id);
   told.headers.emplace_back("Content-Type", json_type(dialect));
   told.headers.emplace_back("x-request-id", request_id);

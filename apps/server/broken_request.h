@@ -2,6 +2,7 @@
 // be taken. In the dialect of its path, as far as that is known.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "server/http/exchange.h"
@@ -9,8 +10,10 @@
 
 namespace fourfold {
 
-// For HttpOptions::broken_request.
-Reply broken_request_reply(int status, std::string_view target, std::string_view what,
-                           const ServerSettings& settings);
+// Of a path, whatever the method.
+Dialect dialect_of(std::string_view target, const ServerSettings& settings);
+
+Reply broken_request_reply(int status, std::string_view what, Dialect dialect,
+                           const std::string& request_id);
 
 }  // namespace fourfold

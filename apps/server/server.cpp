@@ -9,6 +9,7 @@
 #include <new>
 #include <span>
 
+#include "api/identifiers.h"
 #include "api/sealed_text.h"
 #include "base/new_file.h"
 #include "server/access.h"
@@ -74,11 +75,22 @@ class Requests {
     const std::string request_id = request_id_of(head);
     auto decision = decide_head(head, server_, request_id);
     if (const auto* admission = std::get_if<Admission>(&decision)) {
-      return plan_body(head, *admission, server_, request_id);
+      const Refused refused{request_id, head.remote_address, head.method,
+                            admission->match.route->dialect};
+      return noted(plan_body(head, *admission, server_, request_id), refused);
     }
     auto& refusal = std::get<Refusal>(decision);
     note_refusal(head, refusal, request_id, ms_since(start));
     return std::move(refusal.reply);
+  }
+
+  // What never becomes a request, or fails on the way. On the I/O thread.
+  Reply answer_broken(int status, std::string_view target, std::string_view what) const {
+    const std::string request_id = random_id("req_");
+    const Dialect dialect = dialect_of(target, server_.settings);
+    Reply reply = broken_request_reply(status, what, dialect, request_id);
+    note_refusal({request_id, "-", "-", dialect}, reply.status, std::string(what), 0.0);
+    return reply;
   }
 
   // On a thread of its own.
@@ -161,21 +173,52 @@ class Requests {
                         call.record);
   }
 
+  // What is known of a request that no handler sees.
+  struct Refused {
+    std::string request_id, address, method;
+    Dialect dialect = Dialect::OpenAI;
+  };
+
+  // A body that is refused while it arrives is told of like a head.
+  BodyPlan noted(BodyPlan plan, const Refused& refused) const {
+    if (auto too_large = std::move(plan.too_large)) {
+      plan.too_large = [this, refused, too_large](std::uint64_t most_bytes) {
+        Reply reply = too_large(most_bytes);
+        note_refusal(refused, reply.status, fmt::format("more than {} bytes", most_bytes), 0.0);
+        return reply;
+      };
+    }
+    if (auto malformed = std::move(plan.malformed)) {
+      plan.malformed = [this, refused, malformed](std::string_view what) {
+        Reply reply = malformed(what);
+        note_refusal(refused, reply.status, std::string(what), 0.0);
+        return reply;
+      };
+    }
+    return plan;
+  }
+
   void note_refusal(const RequestHead& head, const Refusal& refusal, const std::string& request_id,
                     double total_ms) const {
+    note_refusal({request_id, head.remote_address, head.method, refusal.dialect},
+                 refusal.reply.status, refusal.error, total_ms);
+  }
+
+  void note_refusal(const Refused& refused, int status, const std::string& error,
+                    double total_ms) const {
     CallRecord record;
-    record.status = refusal.reply.status;
-    record.error = refusal.error;
-    server_.metrics.add(record, refusal.dialect, total_ms / 1e3);
-    server_.log.request({.request_id = request_id,
+    record.status = status;
+    record.error = error;
+    server_.metrics.add(record, refused.dialect, total_ms / 1e3);
+    server_.log.request({.request_id = refused.request_id,
                          .key_name = "",
-                         .address = head.remote_address,
-                         .dialect = refusal.dialect,
-                         .method = head.method,
+                         .address = refused.address,
+                         .dialect = refused.dialect,
+                         .method = refused.method,
                          .route = "refused",
                          .total_ms = total_ms,
                          .warnings = {},
-                         .is_routine = refusal.error.empty()},
+                         .is_routine = error.empty()},
                         record);
   }
 
@@ -266,7 +309,7 @@ Status serve(ServeOptions options) {
   std::unique_ptr<Requests> requests;
   options.http.temporary_folder = temporary_folder(settings);
   options.http.broken_request = [&](int status, std::string_view target, std::string_view what) {
-    return broken_request_reply(status, target, what, settings);
+    return requests->answer_broken(status, target, what);
   };
   HttpServer http(
       options.http, [&](const RequestHead& head) { return requests->judge(head); },

@@ -141,6 +141,8 @@ class ServeTest(harness.ProgramTest):
                 self.assertEqual((line["request_id"], line["status"]), ("mine", 200))
                 server.ask("GET", "/nothing?key=very-secret")
                 self.assertEqual(json.loads(server.wait_for("refused"))["status"], 404)
+                server.process.terminate()  # all that is at work is written to the end
+                server.process.wait(10)
             entries = [json.loads(line) for line in audit.read_text().splitlines()]
             self.assertEqual([entry["route"] for entry in entries], ["openai.models", "refused"])
             self.assertNotIn("very-secret", audit.read_text() + "".join(server.lines))

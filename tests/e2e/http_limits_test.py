@@ -117,6 +117,20 @@ class HttpLimits(HttpTest):
                                            {"Content-Encoding": "gzip"})
         self.assertEqual(status, 413, data)
 
+    def test_what_is_refused_early_is_counted_and_told(self):
+        def n_of(status):
+            return self.server.total("fourfold_requests_total", f'status="{status}"')
+
+        for expected, head in ((413, self.head("POST", "/api/chat",
+                                               f"Content-Length: {MOST_BODY + 1}")),
+                               (400, b"no request\r\n\r\n")):
+            before = n_of(expected)
+            peer = self.connect()
+            peer.sendall(head)
+            self.assertEqual(self.status(self.read_to_end(peer)), expected)
+            self.assertEqual(n_of(expected), before + 1)
+            self.assertIn(f" refused {expected} ", self.server.log())
+
     def test_an_encoded_request_is_read(self):
         body = json.dumps({"model": "scripted/plain",
                            "messages": [{"role": "user", "content": "Hello"}]}).encode()

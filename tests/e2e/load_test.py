@@ -217,7 +217,9 @@ def main():
     seconds = 600 if arguments.soak else arguments.seconds
     problems = []
 
-    with servers.scripted(arguments.build.resolve(), "--log-debug", "0") as server:
+    # Little memory for a long run: its prefix cache is full before two minutes have passed.
+    flags = ["--memory-mib", "1600"] if arguments.soak else []
+    with servers.scripted(arguments.build.resolve(), "--log-debug", "0", *flags) as server:
         words = Words(server)
         dialects.OPENAI.ask(server, "scripted/load", "number=1 tokens=10")  # all pools are there
         time.sleep(0.5)  # until it is counted

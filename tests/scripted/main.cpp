@@ -80,6 +80,10 @@ Status set_flag(std::string_view flag, const std::string& value, ServeOptions& o
       {"--body-bytes",
        [&] { options.settings.most_body_bytes = static_cast<std::uint64_t>(number); }},
       {"--context", [&] { options.models.service.engine.context = number; }},
+      {"--memory-mib",
+       [&] {
+         options.models.service.engine.memory_bytes = static_cast<std::uint64_t>(number) << 20;
+       }},
   };
   const auto found = flags.find(flag);
   if (found == flags.end()) return invalid_argument("{}: no such flag", flag);

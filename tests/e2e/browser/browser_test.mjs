@@ -444,6 +444,7 @@ test('the keeper keeps to a schema', async () => {
   const settings = await openSettings();
   await beGreedy(settings);
   await settings.getByRole('button', { name: 'Schema' }).click();
+  await settings.locator('[name=schema]').waitFor();  // its example stands before that of the tools
   await settings.getByRole('button', { name: 'Use an example' }).first().click();
   await send('The fern bed is at 21 degrees.');
   await ended();
