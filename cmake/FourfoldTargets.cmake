@@ -45,7 +45,9 @@ function(fourfold_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
 
-# fourfold_fuzzer(NAME SOURCE LINKS …): a libFuzzer target in build/<preset>/fuzz.
+# fourfold_fuzzer(NAME SOURCE LINKS …): a libFuzzer target in build/<preset>/fuzz. The target
+# `fuzzers` is all of them.
+add_custom_target(fuzzers)
 function(fourfold_fuzzer name source)
   if(NOT FOURFOLD_FUZZ)
     return()
@@ -55,6 +57,7 @@ function(fourfold_fuzzer name source)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+  add_dependencies(fuzzers ${name})
 endfunction()
 
 if(FOURFOLD_TESTS)

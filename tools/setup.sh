@@ -44,7 +44,15 @@ need_build_packages() {
     "pkg-config: finds libraries" "nlohmann-json3-dev: JSON" "libfmt-dev: text formatting" \
     "libcli11-dev: command line" "libedit-dev: line editing" \
     "libtomlplusplus-dev: settings" "libboost1.81-dev: HTTP server" \
-    "zlib1g-dev: compression" "libzstd-dev: compression"
+    "zlib1g-dev: compression" "libzstd-dev: compression" \
+    "libjpeg62-turbo-dev: pictures" "libpng-dev: pictures" "libwebp-dev: pictures" \
+    "libgif-dev: pictures" "libsndfile1-dev: sound" "libsoxr-dev: sound"
+}
+
+# What ./run does without: films and M4A, HEIC and AVIF.
+need_film_packages() {
+  need "libavformat-dev: films" "libavcodec-dev: films" "libswscale-dev: films" \
+    "libswresample-dev: films" "libheif-dev: pictures"
 }
 
 # True if this machine can build the Rust library of constrained answers.

@@ -56,12 +56,17 @@ def environment():
 
 def install_npm():
     CLIENTS.mkdir(exist_ok=True)
+    npm_ci(HERE, CLIENTS)
+
+
+def npm_ci(source, target):
+    """The packages of source/package-lock.json into target/node_modules."""
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, CLIENTS)
+        shutil.copy(source / name, target)
     npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     # With the proxies and registry settings of whoever runs the tests.
     subprocess.run([node(), npm, "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"],
-                   cwd=CLIENTS, check=True,
+                   cwd=target, check=True,
                    env={**os.environ, "PATH": f"{node_folder() / 'bin'}:{os.environ['PATH']}"})
 
 

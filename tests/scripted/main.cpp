@@ -126,7 +126,8 @@ Status run(const std::vector<std::string>& arguments) {
     TRY(set_flag(arguments[i], arguments[i + 1], options));
   }
   const std::string body_path = folder.file("body.gguf");
-  TRY(write_with_context(arguments[1], kContext, body_path));
+  TRY(write_with_context(arguments[1], std::max(kContext, options.models.service.engine.context),
+                         body_path));
   auto scripts = TRY(load_scripts(arguments[0]));
   add_models(std::move(scripts), body_path, options.models);
   return serve(std::move(options));

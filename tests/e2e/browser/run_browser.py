@@ -6,7 +6,6 @@
 Screenshots are left in BUILD/browser for a person to look at.
 """
 
-import os
 import pathlib
 import re
 import shutil
@@ -25,12 +24,7 @@ TEST_S = 600
 
 def install_packages():
     PACKAGES.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, PACKAGES)
-    npm = tools.node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    subprocess.run([tools.node(), npm, "ci", "--silent", "--no-audit", "--no-fund",
-                    "--ignore-scripts"], cwd=PACKAGES, check=True,
-                   env={**os.environ, "PATH": f"{tools.node_folder() / 'bin'}:{os.environ['PATH']}"})
+    tools.npm_ci(HERE, PACKAGES)
 
 
 def main():
