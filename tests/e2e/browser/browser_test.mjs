@@ -320,7 +320,8 @@ test('media go along where the model takes them', async () => {
   await (await choosing).setFiles({ name: 'dot.png', mimeType: 'image/png', buffer: png });
   await page.getByRole('img', { name: 'dot.png' }).waitFor();
   await page.getByLabel('Record', { exact: true }).click();
-  await page.waitForTimeout(400);
+  await page.getByLabel('End the recording').waitFor();
+  await page.waitForTimeout(1500);
   await page.getByLabel('End the recording').click();
   await page.locator('.composer audio').waitFor();
   await send('What is this?');
