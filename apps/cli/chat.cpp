@@ -4,7 +4,10 @@
 
 #include "base/utf8.h"
 #include "cli/flags.h"
+#include "cli/progress.h"
 #include "cli/signals.h"
+#include "engine/film_windows.h"
+#include "engine/media_seen.h"
 
 namespace fourfold {
 
@@ -16,6 +19,30 @@ std::string shown(const JsonValue& value) {
   std::string text = to_json_text(value);
   if (text.size() <= kMostBytes && !has_control_character(text)) return text;
   return printable(text, kMostBytes);
+}
+
+// A pretrained model has no place for anything else.
+Result<std::string> text_of(const Message& turn) {
+  std::string text;
+  for (const auto& part : turn.parts) {
+    if (part.kind != Part::Kind::Text) {
+      return unimplemented("{}: a pretrained model continues text and takes no media", part.where)
+          .with({.reason = "unsupported_media", .field = part.where});
+    }
+    text += part.text;
+  }
+  return text;
+}
+
+// Those that the newest user message brought, and what came after it.
+std::size_t count_new_media(const std::vector<Message>& messages) {
+  std::size_t n = 0;
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+    for (const auto& part : message->parts) n += part.kind != Part::Kind::Text;
+    for (const auto& result : message->results) n += result.media.size();
+    if (message->role == Role::User) break;
+  }
+  return n;
 }
 
 }  // namespace
@@ -57,15 +84,16 @@ Status Chat::set(ChatSettings settings) {
   return {};
 }
 
-Result<Answer> Chat::say(const std::string& text, bool silent) {
+Result<Answer> Chat::say(Message turn, bool silent) {
   if (is_pretrained()) {
+    const std::string text = TRY(text_of(turn));
     last_request_ = raw_request(tokenizer_.encode(text, Trust::Untrusted), settings_.sampling,
                                 engine_, tokenizer_);
     auto said = TRY(stream_text(*session_, last_request_, silent, context_));
     describe(said);
     return said;
   }
-  history_.messages.push_back(Message::of(Role::User, text));
+  history_.messages.push_back(std::move(turn));
   auto said = answer(silent);
   const bool was_stopped = said.ok() && said->finish == name(ChatFinish::Cancelled);
   // As if it had not been asked.
@@ -80,6 +108,7 @@ void Chat::forget_last_exchange() {
 }
 
 Result<Answer> Chat::answer(bool silent) {
+  n_new_media_ = count_new_media(history_.messages);
   Answer whole = TRY(speak(silent));
   for (int round = 0; tool_loop_ && whole.finish == name(ChatFinish::ToolCalls); ++round) {
     if (round == tool_loop_->max_rounds) {
@@ -101,6 +130,7 @@ Result<Answer> Chat::answer(bool silent) {
 
 Result<Answer> Chat::speak(bool silent) {
   auto turn = TRY(next_turn());
+  TRY(encode_media(turn.prepared, *session_));
   last_request_ = std::move(turn.request);
   OutputMachine machine(tokenizer_, std::move(turn.options));
   StreamOptions options = stream_options_;
@@ -108,6 +138,8 @@ Result<Answer> Chat::speak(bool silent) {
   options.show_thoughts = turn.thinks;
   options.runs_calls = tool_loop_.has_value();
   auto said = TRY(stream_answer(*session_, last_request_, machine, options, context_));
+  said.result.prompt_tokens += turn.prepared.watched.prompt_tokens;
+  said.completion_tokens += turn.prepared.watched.answer_tokens;
   describe(said);
   remember(said);
   return said;
@@ -139,7 +171,9 @@ void Chat::add_results() {
 }
 
 JsonValue Chat::json(const Answer& answer) const {
-  return answer_json(answer, engine_, last_request_, true);
+  auto json = answer_json(answer, engine_, last_request_, true);
+  if (!media_.empty()) json.set("media", media_json(media_));
+  return json;
 }
 
 Result<Chat::Turn> Chat::next_turn() {
@@ -151,15 +185,65 @@ Result<Chat::Turn> Chat::next_turn() {
   auto prepared = TRY(preparer_->prepare(asked, held));
   if (prepared.forgotten.n_forgotten_messages > 0) forget(prepared.forgotten);
   tell(prepared.warnings);
+  tell_of_media(prepared);
+  TRY(watch_long_films(prepared));
 
   Turn turn;
   turn.thinks = prepared.thinks;
   turn.options = std::move(prepared.rules);
-  turn.request.prompt = std::move(prepared.prompt.ids);
+  turn.request.prompt = prepared.prompt.ids;
+  turn.request.soft = prepared.prompt.soft;
   turn.request.sampling = prepared.sampling;
   turn.request.max_tokens = settings_.sampling.max_tokens;
   turn.request.stop_ids = std::move(prepared.stop_ids);
+  turn.prepared = std::move(prepared);
   return turn;
+}
+
+// Of each medium once, in the turn that brings it.
+void Chat::tell_of_media(const PreparedChat& prepared) {
+  media_ = prepared.media;
+  const std::size_t n_new = std::min(std::exchange(n_new_media_, 0), media_.size());
+  for (std::size_t i = media_.size() - n_new; i < media_.size(); ++i) {
+    context_.note(fourfold::describe(media_[i]));
+  }
+}
+
+Status Chat::encode_media(const PreparedChat& prepared, const Session& session) {
+  if (prepared.prompt.soft.empty()) return {};
+  const Progress progress("look", context_);
+  const auto first = session.reusable(prepared.prompt.ids, prepared.prompt.soft);
+  return preparer_->encode_media(
+      prepared, [] { return !is_interrupted(); }, first);
+}
+
+Status Chat::watch_long_films(PreparedChat& prepared) {
+  if (!prepared.films) return {};
+  const auto session = engine_.new_session();
+  return watch_films(
+      *preparer_, prepared, [&](PreparedChat turn) { return note_film(*session, std::move(turn)); },
+      [&](int index, int count, double from_s, double to_s) {
+        context_.note(
+            fmt::format("window {} of {}: {:.0f} to {:.0f} s", index + 1, count, from_s, to_s));
+      });
+}
+
+Result<FilmNotes> Chat::note_film(Session& session, PreparedChat turn) {
+  TRY(encode_media(turn, session));
+  GenerateRequest request;
+  request.prompt = std::move(turn.prompt.ids);
+  request.soft = std::move(turn.prompt.soft);
+  request.sampling = turn.sampling;
+  request.max_tokens = turn.max_tokens;
+  request.stop_ids = std::move(turn.stop_ids);
+  OutputMachine machine(tokenizer_, std::move(turn.rules));
+  StreamOptions options;
+  options.silent = true;
+  auto said = TRY(stream_answer(session, std::move(request), machine, options, context_));
+  if (is_interrupted()) return Error{Code::Cancelled, "interrupted"};
+  return FilmNotes{.text = std::move(said.text),
+                   .prompt_tokens = said.result.prompt_tokens,
+                   .answer_tokens = said.completion_tokens};
 }
 
 Conversation Chat::conversation() const {

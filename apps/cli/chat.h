@@ -14,6 +14,7 @@
 #include "cli/model_flags.h"
 #include "cli/tools.h"
 #include "engine/engine.h"
+#include "engine/film_windows.h"
 #include "engine/prepare_chat.h"
 
 namespace fourfold {
@@ -60,7 +61,10 @@ class Chat {
 
   // One turn, rounds of tools included. What was said stays in the history, also when it was
   // interrupted.
-  Result<Answer> say(const std::string& text, bool silent);
+  Result<Answer> say(Message turn, bool silent);
+  Result<Answer> say(const std::string& text, bool silent) {
+    return say(Message::of(Role::User, text), silent);
+  }
   // The answer to the last message of the history.
   Result<Answer> answer(bool silent);
   // Of the answer that came last.
@@ -82,6 +86,7 @@ class Chat {
     GenerateRequest request;
     OutputMachine::Options options;
     bool thinks = false;
+    PreparedChat prepared;  // what is left of it: the media
   };
   Result<Turn> next_turn();
   Conversation conversation() const;
@@ -94,6 +99,12 @@ class Chat {
   void add_results();
   void describe(const Answer& answer);
   void tell(const std::vector<std::string>& warnings);
+  void tell_of_media(const PreparedChat& prepared);
+  // What the prompt needs of its media beyond what the session holds.
+  Status encode_media(const PreparedChat& prepared, const Session& session);
+  // Films that do not fit are seen in turns of their own, which end in notes.
+  Status watch_long_films(PreparedChat& prepared);
+  Result<FilmNotes> note_film(Session& session, PreparedChat turn);
 
   Engine& engine_;
   std::unique_ptr<ChatPreparer> preparer_;
@@ -102,7 +113,9 @@ class Chat {
   ChatSettings settings_;
   StreamOptions stream_options_;
   std::unique_ptr<Session> session_;
-  std::set<std::string> told_;  // warnings
+  std::set<std::string> told_;    // warnings
+  std::vector<MediaSeen> media_;  // of the last prompt
+  std::size_t n_new_media_ = 0;   // at its end, of which nobody was told
   std::optional<ToolLoop> tool_loop_;
   int n_calls_ = 0;  // in the whole chat
   History history_;

@@ -1,17 +1,18 @@
 #include "cli/debug.h"
 
 #include <algorithm>
-#include <cstring>
-#include <list>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "cli/arrays.h"
+#include "cli/debug_encode.h"
+#include "cli/debug_frames.h"
+#include "cli/debug_mel.h"
+#include "cli/debug_pixels.h"
 #include "cli/flags.h"
 #include "cli/model_flags.h"
-#include "formats/safetensors.h"
 
 namespace fourfold {
 namespace {
@@ -62,60 +63,26 @@ Result<std::vector<std::int32_t>> read_ids_file(const std::string& path) {
   return ids;
 }
 
-// Arrays of a safetensors file by name.
-class Arrays {
- public:
-  static Result<Arrays> open(const std::string& path) {
-    Arrays arrays;
-    arrays.path_ = path;
-    const auto file = TRY(MappedFile::open(path));
-    for (auto& tensor : TRY(read_safetensors(file))) {
-      const std::string name = tensor.name;
-      arrays.tensors_.emplace(name, std::move(tensor));
-    }
-    return arrays;
-  }
-
-  bool has(const std::string& name) const { return tensors_.count(name) != 0; }
-
-  template <class T>
-  Result<std::vector<T>> read(const std::string& name, DType dtype) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end()) return not_found("{}: no array {}", path_, name);
-    if (found->second.dtype != dtype) {
-      return invalid_argument("{}: {} is {}, expected {}", path_, name,
-                              fourfold::name(found->second.dtype), fourfold::name(dtype));
-    }
-    std::vector<T> values(static_cast<std::size_t>(found->second.n_elements()));
-    std::memcpy(values.data(), found->second.bytes().data(), found->second.size_bytes);
-    return values;
-  }
-
- private:
-  std::string path_;
-  std::map<std::string, TensorInfo> tensors_;
-};
-
 // Ids, blocks and given rows of --embeds: either every row, or rows at positions.
 Status read_embeds(const std::string& path, std::int64_t width, LogitsRequest& request) {
   const auto arrays = TRY(Arrays::open(path));
-  request.ids = TRY(arrays.read<std::int32_t>("ids", DType::I32));
+  request.ids = TRY(arrays.ints("ids"));
   const auto n_rows = request.ids.size();
   if (arrays.has("blocks")) {
-    request.blocks = TRY(arrays.read<std::int32_t>("blocks", DType::I32));
+    request.blocks = TRY(arrays.ints("blocks"));
     if (request.blocks.size() != n_rows) {
       return invalid_argument("{}: blocks has {} entries, ids has {}", path, request.blocks.size(),
                               n_rows);
     }
   }
   if (arrays.has("embeds")) {
-    request.embeds = TRY(arrays.read<float>("embeds", DType::F32));
+    request.embeds = TRY(arrays.floats("embeds"));
     for (std::size_t r = 0; r < n_rows; ++r) {
       request.embed_rows.push_back(static_cast<std::int32_t>(r));
     }
   } else {
-    request.embeds = TRY(arrays.read<float>("rows", DType::F32));
-    request.embed_rows = TRY(arrays.read<std::int32_t>("positions", DType::I32));
+    request.embeds = TRY(arrays.floats("rows"));
+    request.embed_rows = TRY(arrays.ints("positions"));
   }
   if (request.embeds.size() != request.embed_rows.size() * static_cast<std::size_t>(width)) {
     return invalid_argument("{}: {} values for {} rows, the model's width is {}", path,
@@ -144,64 +111,6 @@ Result<std::vector<std::int32_t>> wanted_positions(const std::string& text, std:
   return positions;
 }
 
-// What goes to OUT; the tensors are views of the values kept here.
-class Collector {
- public:
-  void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<float> values) {
-    floats_.push_back(std::move(values));
-    add_view(name, DType::F32, std::move(shape), floats_.back());
-  }
-  void add(const std::string& name, std::vector<std::int64_t> shape,
-           std::vector<std::int32_t> values) {
-    ints_.push_back(std::move(values));
-    add_view(name, DType::I32, std::move(shape), ints_.back());
-  }
-
-  // "layer", 3 → tap.layer3; "router.weights", 0 → tap.router0.weights.
-  void add_tap(std::string_view what, int layer, const MatView& value) {
-    std::string name = fmt::format("tap.{}", what);
-    if (layer >= 0) {
-      const auto dot = what.find('.');
-      name = fmt::format("tap.{}{}{}", what.substr(0, dot), layer,
-                         dot == std::string_view::npos ? "" : what.substr(dot));
-    }
-    auto& rows = taps_[name];
-    for (std::int64_t r = 0; r < value.n_rows; ++r) {
-      rows.insert(rows.end(), value.row(r), value.row(r) + value.n_cols);
-    }
-    tap_widths_[name] = value.n_cols;
-  }
-
-  Status write(const std::string& path) {
-    for (auto& [name, values] : taps_) {  // chunks follow each other
-      const std::int64_t width = tap_widths_[name];
-      const auto n_rows = static_cast<std::int64_t>(values.size()) / width;
-      if (name.ends_with(".experts")) {
-        add(name, {n_rows, width}, std::vector<std::int32_t>(values.begin(), values.end()));
-      } else {
-        add(name, {n_rows, width}, std::move(values));
-      }
-    }
-    return write_safetensors(path, tensors_);
-  }
-
- private:
-  template <class T>
-  void add_view(const std::string& name, DType dtype, std::vector<std::int64_t> shape,
-                const std::vector<T>& values) {
-    tensors_.push_back({.name = name,
-                        .dtype = dtype,
-                        .shape = std::move(shape),
-                        .bytes = std::as_bytes(std::span(values))});
-  }
-
-  std::list<std::vector<float>> floats_;
-  std::list<std::vector<std::int32_t>> ints_;
-  std::map<std::string, std::vector<float>> taps_;
-  std::map<std::string, std::int64_t> tap_widths_;
-  std::vector<TensorToWrite> tensors_;
-};
-
 Result<int> debug_logits(LogitsFlags flags, Context& context) {
   const int n_sources = !flags.ids.empty() + !flags.ids_file.empty() + !flags.embeds.empty();
   if (n_sources != 1) {
@@ -227,21 +136,21 @@ Result<int> debug_logits(LogitsFlags flags, Context& context) {
   }
   request.positions = TRY(wanted_positions(flags.positions, request.ids.size()));
 
-  Collector collector;
+  ArrayWriter arrays;
   const Tap tap = [&](std::string_view what, int layer, const MatView& value) {
-    collector.add_tap(what, layer, value);
+    arrays.add_tap(what, layer, value);
   };
   if (flags.taps) request.tap = &tap;
   auto report = TRY(engine->logits(request));
   const auto n_positions = static_cast<std::int64_t>(request.positions.size());
-  collector.add("logits", {n_positions, text.vocab_size}, std::move(report.logits));
-  collector.add("positions", {n_positions}, std::move(request.positions));
-  if (flags.n_greedy > 0) collector.add("greedy", {flags.n_greedy}, std::move(report.greedy));
+  arrays.add("logits", {n_positions, text.vocab_size}, std::move(report.logits));
+  arrays.add("positions", {n_positions}, std::move(request.positions));
+  if (flags.n_greedy > 0) arrays.add("greedy", {flags.n_greedy}, std::move(report.greedy));
   if (flags.nll) {
     const auto n = static_cast<std::int64_t>(report.nll.size());
-    collector.add("nll", {n}, std::move(report.nll));
+    arrays.add("nll", {n}, std::move(report.nll));
   }
-  TRY(collector.write(flags.out));
+  TRY(arrays.write(flags.out));
   return kExitDone;
 }
 
@@ -284,6 +193,10 @@ void register_debug(CLI::App& program, Context& context) {
   add_switch(command,
              {.names = "--window-future-open", .help = "pictures see beyond the window (off)"},
              flags->future_open);
+  register_debug_encode(group, context);
+  register_debug_frames(group, context);
+  register_debug_mel(group, context);
+  register_debug_pixels(group, context);
 }
 
 }  // namespace fourfold

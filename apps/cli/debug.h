@@ -1,4 +1,5 @@
-// `debug logits`: what the decoder computes, for comparison with references.
+// `debug …`: inner values, for comparison with references. `debug logits` is here, each other one
+// in a file of its own.
 #pragma once
 
 #include "cli/command.h"

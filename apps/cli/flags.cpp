@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <map>
 
 #include "base/utf8.h"
 
@@ -78,6 +79,20 @@ void add_arguments(CLI::App& command, Flag flag, std::vector<std::string>& targe
       ->type_name("")
       ->expected(kMany)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+std::vector<GivenArgument> arguments_in_order(const CLI::App& command) {
+  std::vector<GivenArgument> arguments;
+  std::map<const CLI::Option*, std::size_t> n_seen;
+  for (const CLI::Option* option : command.parse_order()) {
+    const std::size_t i = n_seen[option]++;
+    const auto& values = option->results();
+    if (i >= values.size()) continue;
+    const auto& long_names = option->get_lnames();
+    arguments.push_back(
+        {long_names.empty() ? option->get_name(true) : "--" + long_names.front(), values[i]});
+  }
+  return arguments;
 }
 
 Result<std::int64_t> parse_integer(std::string_view text, IntegerRange range) {

@@ -46,6 +46,13 @@ void add_switch(CLI::App& command, Flag flag, bool& target);
 void add_argument(CLI::App& command, Flag flag, std::string& target, bool required = true);
 void add_arguments(CLI::App& command, Flag flag, std::vector<std::string>& target);
 
+// What a command line gave, in its order, which the callbacks above do not keep: {"--image",
+// "cat.png"}, {"prompt", "hello"}. Of switches the value is "true". Settings files are not in it.
+struct GivenArgument {
+  std::string name, value;
+};
+std::vector<GivenArgument> arguments_in_order(const CLI::App& command);
+
 struct IntegerRange {
   std::int64_t least = std::numeric_limits<std::int64_t>::min();
   std::int64_t most = std::numeric_limits<std::int64_t>::max();

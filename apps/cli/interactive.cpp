@@ -1,7 +1,11 @@
 #include "cli/interactive.h"
 
+#include <iterator>
+#include <utility>
+
 #include "chat/conversation.h"
 #include "cli/line_editor.h"
+#include "cli/media.h"
 #include "cli/signals.h"
 #include "cli/spelling.h"
 
@@ -16,6 +20,7 @@ constexpr std::string_view kHelp =
     "/stats        tokens and speed of the last answer\n"
     "/bye, /exit   leave; so does Ctrl-D\n"
     "\"\"\"           opens and closes an input of several lines\n"
+    "a path         of a picture, sound or film, dropped into the line, goes with it\n"
     "Ctrl-C        stops an answer";
 
 constexpr std::string_view kQuotes = "\"\"\"";
@@ -69,9 +74,9 @@ class InputReader {
 };
 
 // An exchange of the conversation. One that fails ends nothing.
-void say(const std::string& text, Chat& chat, ChatCommands& commands, Context& context) {
+void say(Message turn, Chat& chat, ChatCommands& commands, Context& context) {
   clear_interrupt();
-  const auto answer = chat.say(text, false);
+  const auto answer = chat.say(std::move(turn), false);
   clear_interrupt();
   if (answer.ok()) {
     commands.set_last_speed(describe_speed(*answer));
@@ -115,21 +120,49 @@ void ChatCommands::set_thinking(std::string_view text) {
   if (!set.ok()) context_.note(fmt::format("/think: {}", set.error().message));
 }
 
-Result<int> chat_at_terminal(Chat& chat, bool greets, Context& context) {
+// The turn that a line is, files that were dropped into it included; nullopt: a command, nothing at
+// all, or a file that cannot be read.
+std::optional<Message> turn_of(const std::string& line, const MediaSettings& settings,
+                               Context& context) {
+  auto dropped = find_dropped_media(line, settings, context);
+  if (!dropped.ok()) {
+    context.print_error(dropped.error());
+    return std::nullopt;
+  }
+  if (*dropped) {
+    for (const auto& file : (*dropped)->files) context.note(fmt::format("with {}", file));
+    return std::move((*dropped)->message);
+  }
+  if (ChatCommands::is_command(line) || trim(line).empty()) return std::nullopt;
+  return Message::of(Role::User, line);
+}
+
+void put_in_front(std::vector<Part> media, Message& turn) {
+  if (media.empty()) return;
+  turn.is_part_list = true;
+  turn.parts.insert(turn.parts.begin(), std::make_move_iterator(media.begin()),
+                    std::make_move_iterator(media.end()));
+}
+
+Result<int> chat_at_terminal(Chat& chat, TerminalOptions options, Context& context) {
   raise_flag_on_interrupt();
   ChatCommands commands(chat, context);
   InputReader reader(context);
   context.note("/help shows what can be typed");
-  if (greets && !context.quiet) {
+  if (options.greets && options.first_media.empty() && !context.quiet) {
     context.note(fmt::format("{}{}", kPrompt, kFirstWords));
-    say(std::string(kFirstWords), chat, commands, context);
+    say(Message::of(Role::User, std::string(kFirstWords)), chat, commands, context);
     context.note(fmt::format("try: {}", kQuestion));
   }
   while (context.out().is_open()) {
     const auto input = reader.read();
-    if (!input || (ChatCommands::is_command(*input) && !commands.run(*input))) break;
-    if (ChatCommands::is_command(*input) || trim(*input).empty()) continue;
-    say(*input, chat, commands, context);
+    if (!input) break;
+    // A path may look like a command.
+    auto turn = turn_of(*input, options.media, context);
+    if (!turn && ChatCommands::is_command(*input) && !commands.run(*input)) break;
+    if (!turn) continue;
+    put_in_front(std::exchange(options.first_media, {}), *turn);
+    say(std::move(*turn), chat, commands, context);
   }
   return kExitDone;
 }

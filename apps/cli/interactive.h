@@ -23,7 +23,11 @@ class ChatCommands {
   std::string last_speed_;
 };
 
-// `greets`: the conversation begins with a greeting, so that a newcomer sees the model speak.
-Result<int> chat_at_terminal(Chat& chat, bool greets, Context& context);
+struct TerminalOptions {
+  bool greets = false;            // at the beginning, so that a newcomer sees the model speak
+  std::vector<Part> first_media;  // of the command line, for the first turn
+  MediaSettings media;            // of what is dropped into a line
+};
+Result<int> chat_at_terminal(Chat& chat, TerminalOptions options, Context& context);
 
 }  // namespace fourfold

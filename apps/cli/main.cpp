@@ -13,6 +13,7 @@
 #include "cli/debug.h"
 #include "cli/eval.h"
 #include "cli/inspect.h"
+#include "cli/listen.h"
 #include "cli/parse.h"
 #include "cli/render.h"
 #include "cli/run.h"
@@ -20,6 +21,7 @@
 #include "cli/signals.h"
 #include "cli/tokenize.h"
 #include "cli/trace.h"
+#include "cli/transcribe.h"
 #include "cli/usage.h"
 
 namespace fourfold {
@@ -36,6 +38,8 @@ void register_commands(CLI::App& program, Context& context) {
   register_eval(program, context);
   register_bench(program, context);
   register_serve(program, context);
+  register_transcribe(program, context);
+  register_listen(program, context);
   register_trace(program, context);
   register_debug(program, context);
 }

@@ -73,6 +73,19 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model) {
              options.exact);
 }
 
+void add_mmproj_flag(CLI::App& command, EngineFlags& flags) {
+  add_value_flag(
+      command, shared("--mmproj", "FILE", "eyes and ears: a projector, or none (one beside MODEL)"),
+      [&flags](const std::string& text) -> Status {
+        std::error_code ignored;
+        if (text != "none" && !std::filesystem::exists(text, ignored)) {
+          return not_found("{} (expected a file, or none)", printable(text));
+        }
+        flags.options.mmproj = text;
+        return {};
+      });
+}
+
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, Context& context) {
   const std::string path = TRY(resolve_model(flags.model));
   EngineOptions options = flags.options;

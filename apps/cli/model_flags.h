@@ -29,6 +29,9 @@ struct EngineFlags {
 // names its model itself.
 void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model = true);
 
+// --mmproj, of commands that look and listen.
+void add_mmproj_flag(CLI::App& command, EngineFlags& flags);
+
 // Opens it with a progress bar on standard error; prints the engine's notes there.
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, Context& context);
 

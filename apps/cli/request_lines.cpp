@@ -12,7 +12,9 @@
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/interactive.h"
+#include "cli/media.h"
 #include "cli/tools.h"
+#include "engine/media_part.h"
 
 namespace fourfold {
 namespace {
@@ -139,21 +141,52 @@ Result<ChatSettings> read_settings(const JsonValue& request, const ChatSettings&
   return settings;
 }
 
-Result<std::vector<Message>> read_some_messages(const JsonValue& request) {
+// What the lines of a session share.
+struct LineOptions {
+  const MediaSettings& media;
+  Context& context;
+};
+
+// The bytes say what a medium is.
+Status settle_medium(const std::string& where, const MediaSettings& settings, Part& part) {
+  if (part.kind == Part::Kind::Text || part.kind == Part::Kind::Unknown) return {};
+  part = TRY(make_media_part(std::move(part.bytes), where, part.kind));
+  part.settings = settings;
+  return {};
+}
+
+Result<std::vector<Message>> read_some_messages(const JsonValue& request,
+                                                const LineOptions& options) {
   const JsonValue* list = find_setting(request, "messages");
   if (!list || !list->is_array() || list->items.empty()) {
     return invalid_argument("messages: expected a list of messages");
   }
-  return read_messages(*list);
+  RequestOptions reading;
+  reading.read_media = [&](const std::string& source) {
+    return read_media_source(source, options.context);
+  };
+  auto messages = TRY(read_messages(*list, reading));
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    auto& parts = messages[i].parts;
+    for (std::size_t j = 0; j < parts.size(); ++j) {
+      TRY(settle_medium(fmt::format("messages[{}].content[{}]", i, j), options.media, parts[j]));
+    }
+    for (auto& result : messages[i].results) {
+      for (auto& part : result.media) {
+        TRY(settle_medium(fmt::format("messages[{}]", i), options.media, part));
+      }
+    }
+  }
+  return messages;
 }
 
 // A request of its own: its history and settings leave no trace.
-Result<JsonValue> answer_request(const JsonValue& request, Chat& chat) {
+Result<JsonValue> answer_request(const JsonValue& request, const LineOptions& options, Chat& chat) {
   TRY(check_keys(request));
   if (chat.is_pretrained()) {
     return failed_precondition("messages: a pretrained model does not chat");
   }
-  auto messages = TRY(read_some_messages(request));
+  auto messages = TRY(read_some_messages(request, options));
   const ChatSettings usual = chat.settings();
   auto settings = TRY(read_settings(request, usual));
   TRY(chat.set(std::move(settings)));
@@ -171,16 +204,17 @@ Result<JsonValue> answer_turn(const std::string& text, Chat& chat) {
   return chat.json(answer);
 }
 
-Result<JsonValue> answer_line(const std::string& line, Chat& chat) {
+Result<JsonValue> answer_line(const std::string& line, const LineOptions& options, Chat& chat) {
   if (!line.starts_with('{') && !line.starts_with('"')) return answer_turn(line, chat);
   const auto request = TRY(parse_json_value(line));
   if (request.is_string()) return answer_turn(request.text, chat);
-  return answer_request(request, chat);
+  return answer_request(request, options, chat);
 }
 
 }  // namespace
 
-Result<int> answer_lines(Chat& chat, Context& context) {
+Result<int> answer_lines(Chat& chat, const MediaSettings& media, Context& context) {
+  const LineOptions options{.media = media, .context = context};
   ChatCommands commands(chat, context);
   while (const auto line = read_stdin_line()) {
     if (trim(*line).empty()) continue;
@@ -188,7 +222,7 @@ Result<int> answer_lines(Chat& chat, Context& context) {
       if (!commands.run(*line)) break;
       continue;
     }
-    const auto answer = answer_line(*line, chat);
+    const auto answer = answer_line(*line, options, chat);
     if (answer.ok()) {
       context.print_json_value(*answer);
     } else {

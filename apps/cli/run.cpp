@@ -1,12 +1,15 @@
 #include "cli/run.h"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "base/json_value.h"
 #include "cli/chat.h"
 #include "cli/flags.h"
 #include "cli/input.h"
 #include "cli/interactive.h"
+#include "cli/media.h"
 #include "cli/model_flags.h"
 #include "cli/request_lines.h"
 
@@ -23,13 +26,14 @@ struct RunFlags {
   std::optional<std::string> tools;                   // a file
   bool unconstrained = false;
   ToolLoop tool_loop;
-  std::string media;  // the last flag for a picture, sound or film, and its file
+  const CLI::App* command = nullptr;  // knows in which order the arguments came
+  MediaSettings media;                // of what comes next
   bool lines = false;
   bool events = false;
 };
 
-Result<int> answer_once(const std::string& prompt, Chat& chat, Context& context) {
-  const auto answer = TRY(chat.say(prompt, false));
+Result<int> answer_once(Message turn, Chat& chat, Context& context) {
+  const auto answer = TRY(chat.say(std::move(turn), false));
   if (context.json) context.print_json_value(chat.json(answer));
   return kExitDone;
 }
@@ -58,6 +62,12 @@ Result<ChatSettings> load_settings(const RunFlags& flags, Context& context) {
   return settings;
 }
 
+bool says_nothing(const Message& turn) {
+  return std::ranges::all_of(turn.parts, [](const Part& part) {
+    return part.kind == Part::Kind::Text && trim(part.text).empty();
+  });
+}
+
 Result<int> run(const RunFlags& flags, Context& context) {
   const bool at_terminal = stdin_is_terminal() && flags.words.empty() && !flags.lines;
   if (at_terminal && (context.json || flags.events)) {
@@ -76,17 +86,15 @@ Result<int> run(const RunFlags& flags, Context& context) {
   if (runs_tools && !flags.tools && !flags.lines) {
     return context.usage_error("--tool-exec: expected --tools too");
   }
-  if (!flags.media.empty()) {
-    return unimplemented("{}: this version reads text only, no images, audio or video",
-                         flags.media);
-  }
   auto settings = TRY(load_settings(flags, context));
-  std::string prompt;
-  if (!at_terminal && !flags.lines) {
-    prompt = TRY(read_prompt(flags.words, context));
-    if (trim(prompt).empty()) {
-      return context.usage_error("prompt: empty, expected as argument or on standard input");
-    }
+  const bool answers_once = !at_terminal && !flags.lines;
+  MediaSettings media = flags.media;
+  auto turn = TRY(read_user_turn(arguments_in_order(*flags.command), answers_once, media, context));
+  if (flags.lines && has_media(turn)) {
+    return context.usage_error("--lines: takes no media (requests bring their own)");
+  }
+  if (answers_once && says_nothing(turn)) {
+    return context.usage_error("prompt: empty, expected as argument or on standard input");
   }
 
   const auto engine = TRY(open_engine(flags.engine, context));
@@ -99,10 +107,11 @@ Result<int> run(const RunFlags& flags, Context& context) {
     // The default body answers at once, which others need not.
     const bool greets = engine->config().body == "keeper" &&
                         chat.settings().format.kind == ResponseFormat::Kind::Text;
-    return chat_at_terminal(chat, greets, context);
+    return chat_at_terminal(
+        chat, {.greets = greets, .first_media = std::move(turn.parts), .media = media}, context);
   }
-  if (flags.lines) return answer_lines(chat, context);
-  return answer_once(prompt, chat, context);
+  if (flags.lines) return answer_lines(chat, media, context);
+  return answer_once(std::move(turn), chat, context);
 }
 
 }  // namespace
@@ -114,7 +123,9 @@ void register_run(CLI::App& program, Context& context) {
                                     .summary = "chat with a model",
                                     .example = "fourfold run gemma.gguf 'Why is the sky blue?'",
                                     .action = [&context, flags] { return run(*flags, context); }});
+  flags->command = &command;
   add_engine_flags(command, flags->engine);
+  add_mmproj_flag(command, flags->engine);
   add_arguments(
       command,
       {.names = "prompt", .help = "standard input is added to it; none of both: a dialogue"},
@@ -154,14 +165,7 @@ void register_run(CLI::App& program, Context& context) {
       command,
       {.names = "--unconstrained", .help = "calls and JSON are asked for, but not enforced (off)"},
       flags->unconstrained);
-  for (const std::string name : {"--image", "--audio", "--video"}) {
-    add_value_flag(
-        command, {.names = name, .value = "FILE", .help = "not supported yet", .repeatable = true},
-        [flags, name](const std::string& path) -> Status {
-          flags->media = fmt::format("{} {}", name, path);
-          return {};
-        });
-  }
+  add_media_flags(command, flags->media);
   add_value_flag(command,
                  {"--tool-exec", "CMD", "run by sh for each call, which it reads as JSON (none)"},
                  [flags](const std::string& text) -> Status {

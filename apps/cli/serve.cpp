@@ -372,6 +372,7 @@ void register_serve(CLI::App& program, Context& context) {
   add_dialect_flags(command, *flags);
   add_log_flags(command, *flags);
   add_engine_flags(command, flags->engine, false);
+  add_mmproj_flag(command, flags->engine);
   add_sampling_flags(command, flags->serve.models.parameters);
 }
 

@@ -191,7 +191,9 @@ int report_difference(const Trace& a, const Trace& b, std::string_view name_b, C
 Result<int> diff_traces(const TraceFlags& flags, Context& context) {
   const Trace a = TRY(open_trace(flags.id));
   const Trace b = TRY(open_trace(flags.other_id));
-  if (a.prompt.ids != b.prompt.ids) context.note("the prompts differ");
+  if (position_keys(a.prompt.ids, a.prompt.soft) != position_keys(b.prompt.ids, b.prompt.soft)) {
+    context.note("the prompts differ");
+  }
   return report_difference(a, b, b.id, context);
 }
 

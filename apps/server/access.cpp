@@ -19,7 +19,7 @@ namespace {
 constexpr std::string_view kExposedHeaders =
     "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, "
     "x-goog-upload-size-received, x-request-id, request-id, retry-after, retry-after-ms, "
-    "x-should-retry, x-warning";
+    "x-should-retry, x-warning, x-media-seen";
 constexpr std::string_view kMethods = "GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS";
 constexpr std::size_t kMostQuotedBytes = 200;
 

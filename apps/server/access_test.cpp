@@ -234,7 +234,7 @@ TEST(Cors, IsSaidToAllowedOriginsOnly) {
                             "x-goog-upload-url, x-goog-upload-status, "
                             "x-goog-upload-chunk-granularity, x-goog-upload-size-received, "
                             "x-request-id, request-id, retry-after, retry-after-ms, "
-                            "x-should-retry, x-warning")));
+                            "x-should-retry, x-warning, x-media-seen")));
   EXPECT_THAT(cors_headers(head_of({}), {}), IsEmpty());
   EXPECT_THAT(cors_headers(head_of({.origin = "https://evil.example"}), {}), IsEmpty());
   EXPECT_THAT(cors_headers(head_of({.target = "/health", .origin = "null"}), {}), IsEmpty());

@@ -6,15 +6,17 @@
 #include "api/json_number.h"
 #include "server/call.h"
 #include "server/chat_flow.h"
+#include "server/openai_call.h"
 
 namespace fourfold {
 namespace {
 
 Result<AnthropicRequest> parse(Call& call) {
   const auto body = TRY(call.json_body());
-  const ServerState& server = call.server();
+  ServerState& server = call.server();
   AnthropicOptions options;
   options.sealer = &server.sealer;
+  options.read_file = file_reader(server);
   const auto think = server.settings.think_default.find(Dialect::Anthropic);
   options.thinks_by_default = think != server.settings.think_default.end() && think->second;
   options.rules.billing_prefixes = server.settings.billing_prefixes;

@@ -44,7 +44,7 @@ void Caches::unpin(const std::vector<Entry>& entries) {
     if (!is_loaded) continue;
     const auto lease = models_.acquire(entry.content.model, {});
     if (!lease || &lease->service() != entry.pinned_in) continue;
-    for (const auto& ids : entry.content.prefixes) lease->service().unpin_prefix(ids);
+    for (const auto& keys : entry.content.prefixes) lease->service().unpin_prefix(keys);
   }
 }
 
@@ -111,7 +111,7 @@ void Caches::pin(const CachedContent& content, ChatService& service) {
     if (found == entries_.end() || found->second.pinned_in == &service) return;
     found->second.pinned_in = &service;
   }
-  for (const auto& ids : content.prefixes) service.pin_prefix(ids);
+  for (const auto& keys : content.prefixes) service.pin_prefix(keys);
 }
 
 }  // namespace fourfold

@@ -24,9 +24,9 @@ struct CachedContent {
   JsonValue body;  // systemInstruction, tools, toolConfig, contents, as the client sent them
   std::int64_t created_s = 0, updated_s = 0, expires_s = 0;
   std::int64_t n_tokens = 0;
-  // What is pinned in the model's prefix cache: the ids of the beginning, with and without
-  // thinking.
-  std::vector<std::vector<TokenId>> prefixes;
+  MediaTokens media;  // of them
+  // What is pinned in the model's prefix cache: the beginning, with and without thinking.
+  std::vector<std::vector<PositionKey>> prefixes;
 };
 
 class Caches {

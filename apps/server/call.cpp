@@ -77,6 +77,7 @@ HeaderList Call::common_headers(HeaderList headers) const {
     headers.push_back(std::move(header));
   }
   if (!warnings_.empty()) headers.emplace_back("x-warning", warning_header(warnings_));
+  if (!media_seen_.empty()) headers.emplace_back("x-media-seen", media_seen_);
   return headers;
 }
 

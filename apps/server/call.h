@@ -66,6 +66,8 @@ class Call {
   // Named in the header x-warning, once in the log (http-apis.md 1.3). Before the reply begins.
   void warn(std::string text);
   const std::vector<std::string>& warnings() const { return warnings_; }
+  // What was seen of the request's media, for the header x-media-seen. Before the reply begins.
+  void set_media_seen(std::string text) { media_seen_ = std::move(text); }
 
   void reply(int status, const JsonValue& body, HeaderList headers = {});
   void reply(int status, std::string_view type, std::string body, HeaderList headers = {});
@@ -94,6 +96,7 @@ class Call {
   ServerState& server_;
   std::string request_id_;
   std::vector<std::string> warnings_;
+  std::string media_seen_;
   bool has_begun_ = false;
 };
 

@@ -4,7 +4,10 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <span>
 
+#include "api/modalities.h"
+#include "engine/media_seen.h"
 #include "server/keys.h"
 #include "server/server_log.h"
 #include "server/traces.h"
@@ -13,6 +16,8 @@ namespace fourfold {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMostSeenBytes = 1024;  // of the header x-media-seen
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -87,7 +92,11 @@ Result<Prompted> make_prompt(Call& call, ChatCall& chat) {
     prepared = TRY(lease.service().prepare(*chat.raw));
   } else {
     add_defaults(chat.chat, facts);
-    prepared = TRY(lease.service().prepare(chat.chat));
+    const auto go_on = [&] {
+      return !call.gone().stop_requested() && !chat.cancelled.stop_requested();
+    };
+    prepared = TRY(lease.service().prepare(chat.chat, go_on));
+    call.set_media_seen(describe(prepared.media, kMostSeenBytes));
   }
   for (const auto& warning : prepared.warnings) call.warn(warning);
   if (const auto n = prepared.forgotten.n_forgotten_messages; n > 0) {
@@ -111,6 +120,7 @@ class AnswerRun {
     facts.created_s = std::chrono::duration_cast<std::chrono::seconds>(now).count();
     facts.created_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
     facts.prompt_tokens = static_cast<std::int64_t>(prepared.prompt.ids.size());
+    facts.prompt_media = media_of(prepared);
     facts.thinks = prepared.thinks;
     facts.n_candidates = prepared.n_candidates;
     facts.load_ms = lease_.load_ms();
@@ -134,7 +144,11 @@ class AnswerRun {
     on_gone_.emplace(call_.gone(), [stream = stream_.get()] { stream->cancel(); });
     on_cancelled_.emplace(cancelled_, [stream = stream_.get()] { stream->cancel(); });
     TRY(stream_->wait_started());
+    outcome_.facts.prompt_tokens = stream_->prompt_tokens();  // turns for films are known now
+    // With what the windows of long films took.
+    outcome_.facts.prompt_tokens = stream_->prompt_tokens();
     outcome_.facts.cached_tokens = stream_->cached_tokens();
+    outcome_.facts.cached_media = media_of_prompt(outcome_.facts.cached_tokens);
     return {};
   }
 
@@ -199,6 +213,24 @@ class AnswerRun {
   ChatOutcome take_outcome() { return std::move(outcome_); }
 
  private:
+  MediaTokens media_of(const PreparedChat& prepared) const {
+    if (!prepared.films) return media_of_prompt(outcome_.facts.prompt_tokens);
+    MediaTokens all;
+    for (const auto& seen : prepared.media) {
+      all.image += seen.tokens.image;
+      all.audio += seen.tokens.audio;
+      all.video += seen.tokens.video;
+    }
+    return all;
+  }
+
+  // Of its first n tokens.
+  MediaTokens media_of_prompt(std::int64_t n) const {
+    const std::span<const TokenId> ids = outcome_.facts.prompt_ids;
+    const auto first = std::min(ids.size(), static_cast<std::size_t>(n));
+    return count_media_tokens(outcome_.facts.tokenizer->control(), ids.first(first));
+  }
+
   static Status was_cancelled() { return Error{Code::Cancelled, "the answer was cancelled"}; }
 
   std::optional<ChatDelta> next() {
@@ -289,8 +321,12 @@ Result<ChatOutcome> run_answer(Call& call, ChatCall& chat, const Follow& follow)
   const auto deadline = deadline_of(call.request().head);
   Prompted prompted = TRY(make_prompt(call, chat));
   const int highest = call.key() ? call.key()->priority : 1;
-  const RequestOrigin origin{
-      .user = call.user(), .priority = std::min(chat.priority, highest), .deadline = deadline};
+  const RequestOrigin origin{.user = call.user(),
+                             .priority = std::min(chat.priority, highest),
+                             .deadline = deadline,
+                             .is_cancelled = [gone = call.gone(), cancelled = chat.cancelled] {
+                               return gone.stop_requested() || cancelled.stop_requested();
+                             }};
   AnswerRun run(call, chat.model, std::move(prompted.lease), prompted.prepared);
   run.keep_trace(chat.raw ? nullptr : &chat.chat, prompted.prepared);
   TRY(run.start(std::move(prompted.prepared), origin, chat.cancelled));
@@ -327,6 +363,8 @@ Result<CountedPrompt> count_prompt(Call& call, ChatCall chat) {
   Prompted prompted = TRY(make_prompt(call, chat));
   CountedPrompt counted;
   counted.n_tokens = static_cast<std::int64_t>(prompted.prepared.prompt.ids.size());
+  counted.media = count_media_tokens(prompted.lease.service().tokenizer().control(),
+                                     prompted.prepared.prompt.ids);
   counted.prepared = std::move(prompted.prepared);
   return counted;
 }

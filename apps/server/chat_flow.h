@@ -58,6 +58,7 @@ Result<ChatOutcome> gather_answer(Call& call, ChatCall chat, AnswerListener& lis
 // The same up to the scheduler: the prompt of the request, for counting.
 struct CountedPrompt {
   std::int64_t n_tokens = 0;
+  MediaTokens media;  // of them
   PreparedChat prepared;
 };
 Result<CountedPrompt> count_prompt(Call& call, ChatCall chat);

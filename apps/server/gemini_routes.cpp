@@ -1,6 +1,7 @@
 // Gemini's dialect: models, generation, counting (http-apis.md 2.1–2.11).
 #include "api/gemini_format.h"
 #include "api/json_number.h"
+#include "api/modalities.h"
 #include "base/letter_case.h"
 #include "server/call.h"
 #include "server/chat_flow.h"
@@ -9,8 +10,6 @@
 
 namespace fourfold {
 namespace {
-
-JsonValue text(std::string_view value) { return JsonValue::of(std::string(value)); }
 
 // A request with what it is answered by.
 struct Asked {
@@ -68,15 +67,13 @@ Status count_tokens(Call& call) {
   chat.chat = std::move(asked.request.chat);
   chat.warnings = std::move(asked.request.warnings);
   const auto counted = TRY(count_prompt(call, std::move(chat)));
-  const auto details = [](std::int64_t n_tokens) {
-    return JsonValue::array(
-        {JsonValue::object({{"modality", text("TEXT")}, {"tokenCount", json_number(n_tokens)}})});
-  };
-  auto reply = JsonValue::object({{"totalTokens", json_number(counted.n_tokens)},
-                                  {"promptTokensDetails", details(counted.n_tokens)}});
+  const auto details = gemini_token_details(counted.n_tokens, counted.media);
+  auto reply = JsonValue::object(
+      {{"totalTokens", json_number(counted.n_tokens)}, {"promptTokensDetails", details}});
   if (asked.cached) {
-    reply.set("cachedContentTokenCount", json_number(asked.cached->n_tokens));
-    reply.set("cacheTokensDetails", details(asked.cached->n_tokens));
+    const std::int64_t n_cached = asked.cached->n_tokens;
+    reply.set("cachedContentTokenCount", json_number(n_cached));
+    reply.set("cacheTokensDetails", gemini_token_details(n_cached, asked.cached->media));
   }
   call.reply(200, reply);
   return {};

@@ -8,6 +8,7 @@
 
 #include "api/identifiers.h"
 #include "api/json_number.h"
+#include "api/modalities.h"
 #include "base/base64.h"
 #include "base/letter_case.h"
 #include "base/utf8.h"
@@ -280,33 +281,38 @@ Result<std::optional<std::int64_t>> read_expiry(const Field& body, std::int64_t 
   return std::optional(*seconds);
 }
 
-// What two prompts begin with.
-std::vector<TokenId> common_prefix(const std::vector<TokenId>& a, const std::vector<TokenId>& b) {
-  const auto end = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first;
-  return {a.begin(), end};
+std::vector<PositionKey> keys_of(const PreparedChat& prepared) {
+  return position_keys(prepared.prompt.ids, prepared.prompt.soft);
 }
 
-// The ids with which every request begins that has this content in front: those that two
-// different questions share.
-Result<std::vector<TokenId>> shared_prefix(const ChatService& service, const JsonValue& content,
-                                           GeminiRequestOptions options, bool thinks) {
+// What every request begins with that has this content in front: what two different questions
+// share.
+Result<PreparedChat> shared_prefix(const ChatService& service, const JsonValue& content,
+                                   GeminiRequestOptions options, bool thinks) {
   options.cached = &content;
-  std::vector<std::vector<TokenId>> prompts;
+  std::vector<PreparedChat> prompts;
   for (const auto* question : {"?", "a"}) {
     const auto body = JsonValue::object({{"contents", text(question)}});
     auto request = TRY(parse_gemini_request(body, options));
     request.chat.conversation.thinking.on = thinks;
-    prompts.push_back(TRY(service.prepare(request.chat)).prompt.ids);
+    prompts.push_back(TRY(service.prepare(request.chat)));
   }
-  return common_prefix(prompts[0], prompts[1]);
+  const auto keys = keys_of(prompts[0]);
+  const auto common = whole_blocks(keys, n_equal(keys, keys_of(prompts[1])));
+  Prompt& prompt = prompts[0].prompt;
+  prompt.ids.resize(static_cast<std::size_t>(common));
+  std::erase_if(prompt.soft, [&](const SoftSpan& span) { return span.first >= common; });
+  return std::move(prompts[0]);
 }
 
 // So that the first request finds it computed.
-Status compute(Call& call, ChatService& service, std::vector<TokenId> ids) {
+Status compute(Call& call, ChatService& service, PreparedChat prefix) {
   RawRequest request;
-  request.ids = std::move(ids);
+  request.ids = std::move(prefix.prompt.ids);
   request.sampling.max_tokens = 1;
   auto prepared = TRY(service.prepare(request));
+  prepared.prompt.soft = std::move(prefix.prompt.soft);
+  prepared.media_sources = std::move(prefix.media_sources);
   const auto stream = TRY(service.start(std::move(prepared), {.user = call.user()}));
   const std::stop_callback on_gone(call.gone(), [&] { stream->cancel(); });
   TRY(stream->wait_started());
@@ -344,16 +350,18 @@ Status create_cache(Call& call) {
   content.model = lease.facts().id;
   call.record.model = content.model;
   const bool thinks = request.chat.conversation.thinking.on;
-  auto ids = TRY(shared_prefix(service, content.body, options, thinks));
-  content.n_tokens = static_cast<std::int64_t>(ids.size());
-  content.prefixes.push_back(ids);
+  auto prefix = TRY(shared_prefix(service, content.body, options, thinks));
+  content.prefixes.push_back(keys_of(prefix));
+  content.n_tokens = static_cast<std::int64_t>(content.prefixes.front().size());
+  content.media = count_media_tokens(service.tokenizer().control(), prefix.prompt.ids);
   if (service.capabilities().thinking) {
-    content.prefixes.push_back(TRY(shared_prefix(service, content.body, options, !thinks)));
+    content.prefixes.push_back(
+        keys_of(TRY(shared_prefix(service, content.body, options, !thinks))));
   }
   const auto lifetime_s = expiry ? *expiry - caches.now_s() : kDefaultLifetime_s;
   content = caches.add(std::move(content), lifetime_s);
   caches.pin(content, service);
-  if (const auto computed = compute(call, service, std::move(ids)); !computed.ok()) {
+  if (const auto computed = compute(call, service, std::move(prefix)); !computed.ok()) {
     (void)caches.remove(content.id);
     return computed;
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <memory>
 #include <span>
 
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "base/sha256.h"
 #include "chat/model_kind.h"
 #include "engine/inspect.h"
+#include "engine/media_encoder.h"
 
 namespace fourfold {
 namespace {
@@ -177,6 +179,24 @@ void add_names(const Checkpoint& checkpoint, const Inspection& report, ModelFact
   }
 }
 
+// --- Eyes and ears ---
+
+// As the model will have them once it is loaded.
+Status add_media_capabilities(std::shared_ptr<const Checkpoint> checkpoint, int text_width,
+                              const EngineOptions& options, ChatCapabilities& capabilities) {
+  if (!capabilities.chat) return {};
+  const auto media = TRY(MediaEncoder::open(std::move(checkpoint),
+                                            {.text_width = text_width, .mmproj = options.mmproj}));
+  const MediaCapabilities& can = media->capabilities();
+  capabilities.vision = can.vision;
+  capabilities.audio = can.audio;
+  capabilities.video = can.video;
+  capabilities.no_vision = can.no_vision;
+  capabilities.no_audio = can.no_audio;
+  capabilities.no_video = can.no_video;
+  return {};
+}
+
 }  // namespace
 
 std::string comparable_name(std::string_view name) {
@@ -206,7 +226,8 @@ Result<ModelFacts> read_model_facts(const std::string& path, const EngineOptions
     return invalid_argument("{}: a {}, no model", path, name(report.kind));
   }
   if (!report.complete()) return invalid_argument("{}: lacks weights (see inspect)", path);
-  const Checkpoint checkpoint = TRY(Checkpoint::open(path));
+  const auto opened = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(path)));
+  const Checkpoint& checkpoint = *opened;
   const Tokenizer tokenizer = TRY(Tokenizer::load(checkpoint));
   const TextConfig& text = report.config->text;
 
@@ -227,9 +248,7 @@ Result<ModelFacts> read_model_facts(const std::string& path, const EngineOptions
   facts.capabilities.chat = is_chat_model(checkpoint, *report.config, tokenizer);
   const bool is_gemma4_chat = facts.capabilities.chat && text.family == Family::Gemma4;
   facts.capabilities.tools = facts.capabilities.thinking = is_gemma4_chat;
-  facts.capabilities.vision = report.image.available;
-  facts.capabilities.audio = report.audio.available;
-  facts.capabilities.video = report.video.available;
+  TRY(add_media_capabilities(opened, text.width, options, facts.capabilities));
   add_names(checkpoint, report, facts);
   return facts;
 }

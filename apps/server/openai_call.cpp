@@ -13,11 +13,15 @@ OpenAiOptions openai_options(Call& call) {
   options.refuse_broken_calls = settings.refuse_broken_calls;
   options.billing_prefixes = settings.billing_prefixes;
   options.help.sealer = &server.sealer;
-  options.help.read_file = [&files = server.files](const std::string& id) -> Result<std::string> {
+  options.help.read_file = file_reader(server);
+  return options;
+}
+
+FileReader file_reader(ServerState& server) {
+  return [&files = server.files](const std::string& id) -> Result<std::string> {
     auto file = TRY(files.load(id));
     return std::move(file.bytes);
   };
-  return options;
 }
 
 bool is_google_layer(const Call& call) {

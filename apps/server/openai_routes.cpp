@@ -8,6 +8,7 @@
 #include "server/chat_flow.h"
 #include "server/listed_models.h"
 #include "server/openai_call.h"
+#include "server/transcriptions.h"
 
 namespace fourfold {
 namespace {
@@ -122,11 +123,6 @@ Status embeddings(Call& call) {
       "unsupported_value");
 }
 
-Status transcriptions(Call&) {
-  return invalid_argument("file: this version reads text only, no audio")
-      .with({.reason = "unsupported_value", .field = "file"});
-}
-
 // ---- models ----
 
 Status list_models(Call& call) {
@@ -151,7 +147,7 @@ void add_openai_routes(Handlers& handlers) {
   handlers.add("openai.chat", chat_completions);
   handlers.add("openai.completions", completions);
   handlers.add("openai.embeddings", embeddings);
-  handlers.add("openai.transcriptions", transcriptions);
+  handlers.add("openai.transcriptions", answer_transcription);
   handlers.add("openai.models", list_models);
   handlers.add("openai.model", get_model);
 }

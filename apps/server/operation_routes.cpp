@@ -6,12 +6,14 @@
 
 #include "api/field.h"
 #include "api/openai_request.h"
+#include "engine/media_seen.h"
 #include "formats/chat_template.h"
 #include "server/call.h"
 #include "server/chat_flow.h"
 #include "server/http/http_server.h"
 #include "server/metrics.h"
 #include "server/models.h"
+#include "server/openai_call.h"
 #include "tokenizer/detokenizer.h"
 
 namespace fourfold {
@@ -252,17 +254,28 @@ Status detokenize(Call& call) {
   return {};
 }
 
+// What the media become, and where their rows stand in the tokens.
+JsonValue media_plan_json(const PreparedChat& prepared) {
+  JsonValue blocks = JsonValue::array();
+  for (const SoftSpan& span : prepared.prompt.soft) {
+    JsonValue block = JsonValue::object();
+    block.set("first", of(span.first));
+    block.set("n", of(span.rows->n_rows));
+    block.set("sees_itself", JsonValue::of(span.rows->is_visual));
+    blocks.items.push_back(std::move(block));
+  }
+  JsonValue plan = JsonValue::object();
+  plan.set("items", media_json(prepared.media));
+  plan.set("blocks", std::move(blocks));
+  return plan;
+}
+
 // An OpenAI chat request up to its prompt.
 Status apply_template(Call& call) {
   JsonValue body = TRY(call.json_body());
   const ModelFacts facts = TRY(model_of_body(call, body));
   if (body.is_object()) body.set("model", JsonValue::of(facts.id));
-  const ServerSettings& settings = call.server().settings;
-  const auto think = settings.think_default.find(Dialect::OpenAI);
-  auto request = TRY(parse_openai_chat(
-      body, {.think_default = think != settings.think_default.end() && think->second,
-             .refuse_broken_calls = settings.refuse_broken_calls,
-             .billing_prefixes = settings.billing_prefixes}));
+  auto request = TRY(parse_openai_chat(body, openai_options(call)));
   ChatCall chat{.model = request.model,
                 .chat = std::move(request.chat),
                 .warnings = std::move(request.warnings)};
@@ -270,6 +283,7 @@ Status apply_template(Call& call) {
   JsonValue json = JsonValue::object();
   json.set("prompt", JsonValue::of(counted.prepared.prompt.text));
   json.set("tokens", ids_json(counted.prepared.prompt.ids));
+  json.set("media", media_plan_json(counted.prepared));
   call.reply(200, json);
   return {};
 }

@@ -25,6 +25,7 @@ struct AnswerFacts {
   std::int64_t created_ns = 0;  // the same, for Ollama
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_tokens = 0;
+  MediaTokens prompt_media, cached_media;  // of them, media; the others are text
   bool thinks = false;
   int n_candidates = 1;
   const Tokenizer* tokenizer = nullptr;  // the model's; outlives the answer

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "api/media.h"
+#include "api/openai_media.h"
 #include "base/base64.h"
 #include "base/utf8.h"
 
@@ -29,22 +30,6 @@ Error elsewhere(const Field& source, std::string_view type) {
       fmt::format("{} is not supported (expected base64)", printable(type, 40)), kUnsupported);
 }
 
-Result<Part> read_image(const Field& block) {
-  const Field source = block["source"];
-  TRY(source.require_object());
-  const auto type = TRY(source["type"].string());
-  if (type != "base64") return elsewhere(source, type);
-  return media_part_of_base64(TRY(source["data"].string()), block.path(), Part::Kind::Image);
-}
-
-Result<Part> read_part(const Field& block);
-
-Result<std::vector<Part>> read_parts(const Field& blocks) {
-  std::vector<Part> parts;
-  for (const Field& block : TRY(blocks.list())) parts.push_back(TRY(read_part(block)));
-  return parts;
-}
-
 Result<Part> read_encoded_document(const Field& block, const Field& source) {
   const auto media_type = TRY(source["media_type"].string());
   const auto data = TRY(source["data"].string());
@@ -63,37 +48,77 @@ Result<Part> read_encoded_document(const Field& block, const Field& source) {
   return text_part(*std::move(bytes), block);
 }
 
-// A document of several blocks becomes one text; a picture in it stands for itself.
-Result<Part> read_document(const Field& block) {
-  const Field source = block["source"];
-  TRY(source.require_object());
-  const auto type = TRY(source["type"].string());
-  if (type == "text") return text_part(TRY(source["data"].string()), block);
-  if (type == "base64") return read_encoded_document(block, source);
-  if (type != "content") return elsewhere(source, type);
-  const Field content = source["content"];
-  if (content.json().is_string()) return text_part(content.json().text, block);
-  auto parts = TRY(read_parts(content));
-  if (parts.size() == 1) return std::move(parts.front());
-  std::string text;
-  for (const auto& part : parts) {
-    if (part.kind != Part::Kind::Text) {
-      return content.error("a picture between texts is not supported", kUnsupported);
-    }
-    text += part.text;
-  }
-  return text_part(std::move(text), block);
-}
+// Blocks become parts. A block stands in messages and in results alike.
+class BlockReader {
+ public:
+  explicit BlockReader(const FileReader& read_file) : read_file_(read_file) {}
 
-// What stands both in messages and in results.
-Result<Part> read_part(const Field& block) {
-  TRY(block.require_object());
-  const auto type = TRY(block["type"].string());
-  if (type == "text") return text_part(TRY(block["text"].string()), block);
-  if (type == "image") return read_image(block);
-  if (type == "document") return read_document(block);
-  return unknown_type(block, type, "text, image or document");
-}
+  Status read(const Field& block, std::vector<Part>& parts) const {
+    TRY(block.require_object());
+    const auto type = TRY(block["type"].string());
+    if (type == "document") return read_document(block, parts);
+    if (type == "text") {
+      parts.push_back(text_part(TRY(block["text"].string()), block));
+    } else if (type == "image") {
+      parts.push_back(TRY(read_image(block)));
+    } else {
+      return unknown_type(block, type, "text, image or document");
+    }
+    return {};
+  }
+
+ private:
+  Result<Part> read_image(const Field& block) const {
+    const Field source = block["source"];
+    TRY(source.require_object());
+    const auto type = TRY(source["type"].string());
+    const Field url = source["url"];
+    if (type == "file") return part_of_file(source, read_file_);
+    if (type == "url") return media_from_url(url, Part::Kind::Image);
+    if (type != "base64") return elsewhere(source, type);
+    return media_part_of_base64(TRY(source["data"].string()), block.path(), Part::Kind::Image);
+  }
+
+  // Several blocks of text become one; a picture among them keeps its place.
+  Status read_document(const Field& block, std::vector<Part>& parts) const {
+    const Field source = block["source"];
+    TRY(source.require_object());
+    const auto type = TRY(source["type"].string());
+    const Field content = source["content"];
+    if (type == "text") {
+      parts.push_back(text_part(TRY(source["data"].string()), block));
+    } else if (type == "base64") {
+      parts.push_back(TRY(read_encoded_document(block, source)));
+    } else if (type == "file") {
+      parts.push_back(TRY(part_of_file(source, read_file_)));
+    } else if (type != "content") {
+      return elsewhere(source, type);
+    } else if (content.json().is_string()) {
+      parts.push_back(text_part(content.json().text, block));
+    } else {
+      return read_blocks_of_document(content, parts);
+    }
+    return {};
+  }
+
+  Status read_blocks_of_document(const Field& content, std::vector<Part>& parts) const {
+    std::vector<Part> inner;
+    for (const Field& block : TRY(content.list())) TRY(read(block, inner));
+    bool follows_text = false;
+    for (auto& part : inner) {
+      const bool is_text = part.kind == Part::Kind::Text;
+      if (is_text && follows_text) {
+        parts.back().text += part.text;
+      } else {
+        parts.push_back(std::move(part));
+      }
+      follows_text = is_text;
+    }
+    return {};
+  }
+
+  const FileReader& read_file_;
+};
 
 // ---- blocks of one side ----
 
@@ -103,7 +128,7 @@ JsonValue result_value(std::string text, bool is_error) {
   return is_error ? JsonValue::object({{"error", std::move(value)}}) : value;
 }
 
-Result<ToolResult> read_result(const Field& block) {
+Result<ToolResult> read_result(const Field& block, const BlockReader& reader) {
   ToolResult result;
   result.call_id = TRY(block["tool_use_id"].string());
   const bool is_error = TRY(block["is_error"].boolean_or(false));
@@ -112,7 +137,9 @@ Result<ToolResult> read_result(const Field& block) {
   if (content.json().is_string()) {
     text = content.json().text;
   } else {
-    for (auto& part : TRY(read_parts(content))) {
+    std::vector<Part> parts;
+    for (const Field& inner : TRY(content.list())) TRY(reader.read(inner, parts));
+    for (auto& part : parts) {
       if (part.kind == Part::Kind::Text) {
         text += part.text;
       } else {
@@ -149,8 +176,10 @@ Result<ToolCall> read_call(const Field& block, MessageRules& rules,
   return call;
 }
 
-Result<Message> read_assistant(const Field& content, const Sealer* sealer, MessageRules& rules,
-                               std::vector<std::string>& warnings) {
+Result<Message> read_assistant(const Field& content, const AnthropicOptions& options,
+                               MessageRules& rules, std::vector<std::string>& warnings) {
+  const Sealer* sealer = options.sealer;
+  const BlockReader reader(options.read_file);
   Message message;
   message.role = Role::Model;
   message.is_part_list = true;
@@ -167,13 +196,14 @@ Result<Message> read_assistant(const Field& content, const Sealer* sealer, Messa
     } else if (type.starts_with("server_tool_") || type.ends_with("_tool_result")) {
       warnings.push_back(fmt::format("{}: ignored", block.path()));  // of a tool elsewhere
     } else {
-      message.parts.push_back(TRY(read_part(block)));
+      TRY(reader.read(block, message.parts));
     }
   }
   return message;
 }
 
-Result<std::vector<Message>> read_user(const Field& content) {
+Result<std::vector<Message>> read_user(const Field& content, const AnthropicOptions& options) {
+  const BlockReader reader(options.read_file);
   std::vector<Message> messages;
   Message said;
   said.is_part_list = true;
@@ -182,10 +212,10 @@ Result<std::vector<Message>> read_user(const Field& content) {
     if (TRY(block["type"].string()) == "tool_result") {
       Message result;
       result.role = Role::Tool;
-      result.results.push_back(TRY(read_result(block)));
+      result.results.push_back(TRY(read_result(block, reader)));
       messages.push_back(std::move(result));
     } else {
-      said.parts.push_back(TRY(read_part(block)));
+      TRY(reader.read(block, said.parts));
     }
   }
   if (!said.parts.empty() || messages.empty()) messages.push_back(std::move(said));
@@ -216,7 +246,8 @@ Result<std::vector<Message>> read_anthropic_system(const Field& system) {
   return std::vector<Message>{TRY(read_system(system))};
 }
 
-Result<std::vector<Message>> read_anthropic_message(const Field& message, const Sealer* sealer,
+Result<std::vector<Message>> read_anthropic_message(const Field& message,
+                                                    const AnthropicOptions& options,
                                                     MessageRules& rules,
                                                     std::vector<std::string>& warnings) {
   TRY(message.require_object());
@@ -232,8 +263,8 @@ Result<std::vector<Message>> read_anthropic_message(const Field& message, const 
     said.parts.front().where = content.path();
     return std::vector<Message>{std::move(said)};
   }
-  if (role == "user") return read_user(content);
-  return std::vector<Message>{TRY(read_assistant(content, sealer, rules, warnings))};
+  if (role == "user") return read_user(content, options);
+  return std::vector<Message>{TRY(read_assistant(content, options, rules, warnings))};
 }
 
 }  // namespace fourfold

@@ -14,7 +14,8 @@ namespace fourfold {
 Result<std::vector<Message>> read_anthropic_system(const Field& system);
 
 // A user's message becomes its results, one message each, and what else it says.
-Result<std::vector<Message>> read_anthropic_message(const Field& message, const Sealer* sealer,
+Result<std::vector<Message>> read_anthropic_message(const Field& message,
+                                                    const AnthropicOptions& options,
                                                     MessageRules& rules,
                                                     std::vector<std::string>& warnings);
 

@@ -7,6 +7,7 @@
 
 #include "api/anthropic_content.h"
 #include "api/field.h"
+#include "api/media_settings.h"
 #include "api/sampling.h"
 #include "api/thinking.h"
 #include "api/tool_declaration.h"
@@ -155,11 +156,12 @@ Status read_messages(const Field& body, const AnthropicOptions& options,
   const auto fields = TRY(list.list());
   if (fields.empty()) return list.error("empty (expected at least one message)");
   for (const Field& field : fields) {
-    for (auto& message :
-         TRY(read_anthropic_message(field, options.sealer, rules, request.warnings))) {
+    for (auto& message : TRY(read_anthropic_message(field, options, rules, request.warnings))) {
       conversation.messages.push_back(std::move(message));
     }
   }
+  const auto media = TRY(read_media_kwargs(body["mm_processor_kwargs"]));
+  add_media_defaults(conversation.messages, {}, media);
   TRY(settle_messages(conversation, rules));
   const Message& last = conversation.messages.back();
   conversation.continue_last =

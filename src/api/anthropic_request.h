@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/messages.h"
+#include "api/openai_media.h"
 #include "api/sealed_text.h"
 #include "base/json_value.h"
 #include "base/result.h"
@@ -14,6 +15,7 @@ namespace fourfold {
 
 struct AnthropicOptions {
   const Sealer* sealer = nullptr;  // opens the signatures of thoughts; null: none is known
+  FileReader read_file;            // null: no files are stored
   bool thinks_by_default = false;
   MessageRules rules;  // as far as they are settings of the server
 };

@@ -258,6 +258,42 @@ TEST(AnthropicRequest, ReadsDocumentsAndPictures) {
   EXPECT_EQ(parts[3].where, "messages[0].content[3]");
 }
 
+TEST(AnthropicRequest, APictureInADocumentKeepsItsPlace) {
+  const auto request = with_messages(R"([{"role":"user","content":[
+    {"type":"document","source":{"type":"content","content":[{"type":"text","text":"a"},
+      {"type":"text","text":"b"},
+      {"type":"image","source":{"type":"url","url":"data:image/png;base64,iVBORw0KGgo="}},
+      {"type":"text","text":"c"}]}}]}])");
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& parts = request->chat.conversation.messages[0].parts;
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].text, "ab");
+  EXPECT_EQ(parts[1].kind, Part::Kind::Image);
+  EXPECT_EQ(parts[2].text, "c");
+}
+
+TEST(AnthropicRequest, ReadsFilesThatWereUploaded) {
+  AnthropicOptions options;
+  options.read_file = [](const std::string& id) -> Result<std::string> {
+    if (id != "pic") return not_found("no file {}", id);
+    return std::string("\x89PNG\r\n\x1a\n");
+  };
+  const auto body = [](const char* id) {
+    return parse_json_value(
+               fmt::format(R"({{"model":"m","mm_processor_kwargs":{{"max_soft_tokens":560}},
+        "messages":[{{"role":"user","content":[
+          {{"type":"image","source":{{"type":"file","file_id":"{}"}}}}]}}]}})",
+                           id))
+        .value();
+  };
+  const auto request = parse_anthropic(body("pic"), options);
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& part = request->chat.conversation.messages[0].parts[0];
+  EXPECT_EQ(part.kind, Part::Kind::Image);
+  EXPECT_EQ(part.settings.budget, 560);
+  EXPECT_FALSE(parse_anthropic(body("none"), options).ok());
+}
+
 TEST(AnthropicRequest, KeepsABrokenCallThatHasItsResult) {
   const auto request = with_messages(R"([
     {"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":"{\"a\":"}]},
@@ -302,7 +338,7 @@ INSTANTIATE_TEST_SUITE_P(
             "media_type: \"application/pdf\" is not supported"},
         Bad{R"("messages":[{"role":"user","content":[{"type":"document","source":
               {"type":"file","file_id":"x"}}]}])",
-            "source.type: \"file\" is not supported"},
+            "source.file_id: no file of this id is stored here"},
         Bad{R"("messages":[{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f",
               "input":"{"}]}])",
             "messages[0].content[0].input"},

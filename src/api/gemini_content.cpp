@@ -1,12 +1,11 @@
 #include "api/gemini_content.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <iterator>
 #include <utility>
 
 #include "api/media.h"
+#include "api/media_settings.h"
 #include "base/base64.h"
 #include "base/letter_case.h"
 #include "base/utf8.h"
@@ -29,45 +28,24 @@ Result<Role> role_of(const Field& content) {
 
 // ---- media ----
 
-// "1.5s"
-Status check_duration(const Field& field) {
-  if (field.absent()) return {};
-  const auto text = TRY(field.string());
-  double seconds = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  const bool is_duration = error == std::errc() && end + 1 == text.data() + text.size() &&
-                           *end == 's' && std::isfinite(seconds) && seconds >= 0.0;
-  if (is_duration) return {};
-  return field.error(fmt::format("{} (expected seconds such as 1.5s)", printable(text)));
+// What stands beside the data of a part, and what it says of the medium that the data turn out to
+// be.
+struct BesideData {
+  MediaBudgets budgets;
+  MediaSettings cut;
+};
+
+Result<BesideData> read_beside_data(const Field& part) {
+  BesideData beside;
+  beside.budgets = TRY(read_part_resolution(part["mediaResolution"]));
+  TRY(read_video_metadata(part["videoMetadata"], beside.cut));
+  return beside;
 }
 
-Status check_resolution(const Field& field) {
-  if (field.absent()) return {};
-  const Field level = field.json().is_object() ? field["level"] : field;
-  const auto name = to_lower(TRY(level.optional_string()).value_or(""));
-  constexpr std::string_view kPrefix = "media_resolution_";
-  const std::string_view word =
-      name.starts_with(kPrefix) ? std::string_view(name).substr(kPrefix.size()) : name;
-  const bool is_known = word.empty() || word == "unspecified" || word == "low" ||
-                        word == "medium" || word == "high" || word == "ultra_high";
-  if (!is_known) {
-    return level.error(fmt::format(
-        "{} (expected MEDIA_RESOLUTION_LOW, _MEDIUM, _HIGH or _ULTRA_HIGH)", printable(name)));
-  }
-  if (field.json().is_object()) TRY(field["numTokens"].optional_integer(1, 1'000'000));
-  return {};
-}
-
-Status check_media_settings(const Field& part) {
-  const Field video = part["videoMetadata"];
-  if (!video.absent()) {
-    TRY(video.require_object());
-    TRY(check_duration(video["startOffset"]));
-    TRY(check_duration(video["endOffset"]));
-    const auto fps = TRY(video["fps"].optional_number(0.0, 24.0));
-    if (fps && *fps == 0.0) return video["fps"].error("0 is out of range (expected up to 24)");
-  }
-  return check_resolution(part["mediaResolution"]);
+void settle(Part& part, const BesideData& beside) {
+  const bool may_be_cut = part.kind == Part::Kind::Video || part.kind == Part::Kind::Audio;
+  if (may_be_cut) part.settings = beside.cut;
+  set_budget(part, beside.budgets);
 }
 
 // Files of text are text.
@@ -93,9 +71,9 @@ Result<Part> read_inline_data(const Field& data) {
   return part_of_bytes(std::move(bytes).value(), mime, data);
 }
 
-Result<Part> read_file_data(const Field& data, const GeminiContentOptions& options) {
-  TRY(data.require_object());
-  const auto uri = TRY(data["fileUri"].string());
+// The file that a URI of this server names; others are not fetched.
+Result<StoredFile> load_file(const Field& uri_field, const GeminiContentOptions& options) {
+  const auto uri = TRY(uri_field.string());
   constexpr std::string_view kFiles = "files/";
   const auto last = uri.rfind("/files/");
   std::string_view id;
@@ -104,16 +82,20 @@ Result<Part> read_file_data(const Field& data, const GeminiContentOptions& optio
   } else if (uri.starts_with(kFiles)) {
     id = std::string_view(uri).substr(kFiles.size());
   }
-  if (id.empty() || !options.load_file) return fetching_is_off(data["fileUri"].path());
+  if (id.empty() || !options.load_file) return fetching_is_off(uri_field.path());
   auto file = options.load_file(id.substr(0, id.find_first_of("?:/")));
-  if (!file) {
-    // Another host's files are none of ours.
-    Error error = std::move(file).error();
-    error.message = fmt::format("{}: {}", data["fileUri"].path(), error.message);
-    return error;
-  }
+  if (file) return file;
+  // Another host's files are none of ours.
+  Error error = std::move(file).error();
+  error.message = fmt::format("{}: {}", uri_field.path(), error.message);
+  return error;
+}
+
+Result<Part> read_file_data(const Field& data, const GeminiContentOptions& options) {
+  TRY(data.require_object());
+  auto file = TRY(load_file(data["fileUri"], options));
   const auto mime = TRY(data["mimeType"].optional_string());
-  return part_of_bytes(std::move(file->bytes), mime.value_or(file->mime), data);
+  return part_of_bytes(std::move(file.bytes), mime.value_or(file.mime), data);
 }
 
 // ---- parts ----
@@ -181,8 +163,7 @@ class TurnReader {
     if (name == "text") return read_text(part, data);
     if (name == "inlineData" || name == "inline_data" || name == "fileData" ||
         name == "file_data") {
-      TRY(check_media_settings(part));
-      add(TRY(read_medium(data)));
+      add(TRY(read_medium(part, data)));
       return {};
     }
     if (name == "functionCall" || name == "function_call") return read_call(data);
@@ -206,10 +187,13 @@ class TurnReader {
     return {};
   }
 
-  Result<Part> read_medium(const Field& data) {
+  Result<Part> read_medium(const Field& part, const Field& data) {
     const bool is_inline =
         data.path().ends_with("nlineData") || data.path().ends_with("nline_data");
-    return is_inline ? read_inline_data(data) : read_file_data(data, options_);
+    const auto beside = TRY(read_beside_data(part));
+    Part medium = TRY(is_inline ? read_inline_data(data) : read_file_data(data, options_));
+    settle(medium, beside);
+    return medium;
   }
 
   // A thought that the client carried for us says what the parts may have lost.
@@ -245,7 +229,7 @@ class TurnReader {
     const auto parts = TRY(list_or_one(field["parts"]));
     for (const auto& part : parts) {
       const Field data = TRY(data_of(part));
-      if (!data.absent()) result.media.push_back(TRY(read_medium(data)));
+      if (!data.absent()) result.media.push_back(TRY(read_medium(part, data)));
     }
     Message message;
     message.role = Role::Tool;
@@ -309,6 +293,12 @@ bool is_blank(const Field& content) {
 Result<std::vector<Field>> list_or_one(const Field& field) {
   if (!field.json().is_object()) return field.list();
   return std::vector<Field>{field};
+}
+
+Result<Part> part_of_file_uri(const Field& uri, Part::Kind kind,
+                              const GeminiContentOptions& options) {
+  auto file = TRY(load_file(uri, options));
+  return make_media_part(std::move(file.bytes), uri.path(), kind);
 }
 
 Status read_gemini_contents(const Field& contents, const GeminiContentOptions& options,

@@ -38,6 +38,11 @@ struct GeminiMessages {
 Status read_gemini_contents(const Field& contents, const GeminiContentOptions& options,
                             GeminiMessages& out);
 
+// A stored file as a part of this kind (Unknown: whatever it is), or the error that other addresses
+// are not fetched.
+Result<Part> part_of_file_uri(const Field& uri, Part::Kind kind,
+                              const GeminiContentOptions& options);
+
 // The system text: a content or a string; empty if there is none.
 Result<std::vector<Part>> read_system_instruction(const Field& instruction,
                                                   const GeminiContentOptions& options);

@@ -7,6 +7,7 @@
 #include "api/error_reply.h"
 #include "api/identifiers.h"
 #include "api/json_number.h"
+#include "api/modalities.h"
 #include "tokenizer/detokenizer.h"
 
 namespace fourfold {
@@ -32,11 +33,6 @@ JsonValue token_json(const Tokenizer& tokenizer, TokenId id, float logprob) {
   return JsonValue::object({{"token", JsonValue::of(decode(tokenizer, ids))},
                             {"tokenId", json_number(id)},
                             {"logProbability", json_number(finite(logprob))}});
-}
-
-JsonValue token_details(std::int64_t n_tokens) {
-  return JsonValue::array(
-      {JsonValue::object({{"modality", text("TEXT")}, {"tokenCount", json_number(n_tokens)}})});
 }
 
 void count(Channel channel, OutputUsage& usage) {
@@ -176,8 +172,10 @@ JsonValue GeminiFormatter::usage_json(const OutputUsage& usage) const {
   if (cached_tokens_ > 0) json.set("cachedContentTokenCount", json_number(cached_tokens_));
   if (usage.thought_tokens > 0) json.set("thoughtsTokenCount", json_number(usage.thought_tokens));
   json.set("totalTokenCount", json_number(prompt_tokens_ + usage.total()));
-  json.set("promptTokensDetails", token_details(prompt_tokens_));
-  if (cached_tokens_ > 0) json.set("cacheTokensDetails", token_details(cached_tokens_));
+  json.set("promptTokensDetails", gemini_token_details(prompt_tokens_, prompt_media_));
+  if (cached_tokens_ > 0) {
+    json.set("cacheTokensDetails", gemini_token_details(cached_tokens_, cached_media_));
+  }
   return json;
 }
 
@@ -207,6 +205,8 @@ std::string GeminiFormatter::begin(const AnswerFacts& facts) {
   response_id_ = random_id("");
   prompt_tokens_ = facts.prompt_tokens;
   cached_tokens_ = facts.cached_tokens;
+  prompt_media_ = facts.prompt_media;
+  cached_media_ = facts.cached_media;
   tokenizer_ = facts.tokenizer;
   progress_.assign(static_cast<std::size_t>(std::max(1, facts.n_candidates)), {});
   return "";

@@ -68,6 +68,7 @@ class GeminiFormatter final : public AnswerFormatter {
   GeminiFormatOptions options_;
   std::string model_, response_id_;
   std::int64_t prompt_tokens_ = 0, cached_tokens_ = 0;
+  MediaTokens prompt_media_, cached_media_;
   const Tokenizer* tokenizer_ = nullptr;  // of the facts
   std::vector<Progress> progress_;
   bool is_first_ = true;  // of an array: no item was written yet

@@ -5,6 +5,7 @@
 
 #include "api/gemini_schema.h"
 #include "api/gemini_tools.h"
+#include "api/media_settings.h"
 #include "api/sampling.h"
 #include "api/thinking.h"
 #include "base/letter_case.h"
@@ -120,23 +121,11 @@ Status check_modalities(const Field& config) {
   return {};
 }
 
-Status check_media_resolution(const Field& field) {
-  const auto given = TRY(field.optional_string());
-  if (!given) return {};
-  const auto level = to_lower(*given);
-  for (const auto* known : {"unspecified", "low", "medium", "high", "ultra_high"}) {
-    if (level == fmt::format("media_resolution_{}", known) || level == known) return {};
-  }
-  return field.error(fmt::format(
-      "{} (expected MEDIA_RESOLUTION_LOW, _MEDIUM, _HIGH or _ULTRA_HIGH)", printable(*given)));
-}
-
 Status read_generation_config(const Field& config, bool thinks_by_default, GeminiRequest& out) {
   if (!config.absent()) TRY(config.require_object());
   TRY(read_sampling(config, out));
   TRY(read_thinking(config["thinkingConfig"], thinks_by_default, out));
   TRY(check_modalities(config));
-  TRY(check_media_resolution(config["mediaResolution"]));
   out.chat.conversation.response_format = TRY(read_format(config));
   return {};
 }
@@ -210,6 +199,8 @@ Result<GeminiRequest> parse(const Field& body, const GeminiRequestOptions& optio
   out.chat.conversation.tools = std::move(tools.tools);
   out.chat.conversation.tool_choice = std::move(tools.choice);
   TRY(read_messages(source, options, may_be_system_only, out));
+  const auto budgets = TRY(read_resolution_level(body["generationConfig"]["mediaResolution"]));
+  add_media_defaults(out.chat.conversation.messages, budgets);
   return out;
 }
 

@@ -146,6 +146,32 @@ TEST(GeminiContents, PartsAreReadByWhatTheyHold) {
                   "What?|"));
 }
 
+TEST(GeminiContents, MediaAreSeenAsTheirPartsAndTheRequestSay) {
+  const std::string png = to_base64(kPng), film = to_base64("\x1a\x45\xdf\xa3");
+  const auto part = [](const std::string& mime, const std::string& data, const std::string& more) {
+    return R"({"inlineData":{"mimeType":")" + mime + R"(","data":")" + data + R"("})" + more + "}";
+  };
+  const auto request = must_parse(
+      R"({"generationConfig":{"mediaResolution":"MEDIA_RESOLUTION_HIGH"},"contents":[{"parts":[)" +
+      part("image/png", png, "") + "," +
+      part("image/png", png, R"(,"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"})") + "," +
+      part("video/webm", film,
+           R"(,"videoMetadata":{"startOffset":"1s","endOffset":"2.5s","fps":2})") +
+      R"(]},{"role":"model","parts":[{"functionCall":{"name":"f"}}]},)"
+      R"({"parts":[{"functionResponse":{"name":"f","parts":[)" +
+      part("image/png", png, R"(,"mediaResolution":{"numTokens":300})") + "]}}]}]}");
+  const auto& messages = request.chat.conversation.messages;
+  const auto& parts = messages[0].parts;
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].settings.budget, 560);
+  EXPECT_EQ(parts[1].settings.budget, 70);
+  EXPECT_EQ(parts[2].settings.budget, 280);
+  EXPECT_EQ(parts[2].settings.from_s, 1.0);
+  EXPECT_EQ(parts[2].settings.to_s, 2.5);
+  EXPECT_EQ(parts[2].settings.fps, 2.0);
+  EXPECT_EQ(messages[2].results[0].media[0].settings.budget, 280);
+}
+
 TEST(GeminiContents, ResultsMayHaveMedia) {
   const auto request = must_parse(contents(
       R"({"parts":[{"text":"Hi"}]},{"role":"model","parts":[{"functionCall":{"name":"f"}}]},

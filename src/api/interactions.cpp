@@ -1,5 +1,6 @@
 #include "api/interactions.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "api/error_reply.h"
@@ -8,7 +9,9 @@
 #include "api/identifiers.h"
 #include "api/json_number.h"
 #include "api/media.h"
+#include "api/media_settings.h"
 #include "api/messages.h"
+#include "api/modalities.h"
 #include "api/sampling.h"
 #include "api/thinking.h"
 #include "api/tool_declaration.h"
@@ -25,6 +28,18 @@ JsonValue text_content(std::string_view value) {
 }
 
 // ---- steps of a request ----
+
+// A list of texts and media; any other list is what the tool gave.
+bool is_content_list(const JsonValue& value) {
+  const auto is_content = [](const JsonValue& item) {
+    const JsonValue* type = item.find("type");
+    if (!type || !type->is_string()) return false;
+    const bool is_medium = type->text == "image" || type->text == "audio" || type->text == "video";
+    return type->text == "text" ? item.find("text") != nullptr
+                                : is_medium && (item.find("data") || item.find("uri"));
+  };
+  return value.is_array() && !value.items.empty() && std::ranges::all_of(value.items, is_content);
+}
 
 class StepReader {
  public:
@@ -71,14 +86,22 @@ class StepReader {
       out_.warnings.push_back(fmt::format("{}: ignored", content.path()));
       return {};
     }
-    if (content["data"].absent()) return fetching_is_off(content["uri"].path());
-    const auto data = TRY(content["data"].string());
     Message message;
     message.role = role;
     message.is_part_list = true;
-    message.parts.push_back(TRY(media_part_of_base64(data, content["data"].path(), kind)));
+    message.parts.push_back(TRY(read_medium(content, kind)));
     out_.messages.push_back(std::move(message));
     return {};
+  }
+
+  Result<Part> read_medium(const Field& content, Part::Kind kind) const {
+    const Field data = content["data"];
+    const auto budgets = TRY(read_resolution_level(content["resolution"]));
+    const auto base64 = TRY(data.optional_string());
+    auto part = TRY(base64 ? media_part_of_base64(*base64, data.path(), kind)
+                           : part_of_file_uri(content["uri"], kind, options_.content));
+    set_budget(part, budgets);
+    return part;
   }
 
   Status add_text(Role role, std::string value) {
@@ -128,11 +151,27 @@ class StepReader {
     result.name = TRY(step["name"].optional_string()).value_or("");
     const Field value = step["result"];
     result.value = value.absent() ? JsonValue::of("") : value.json();
+    if (is_content_list(value.json())) TRY(read_result_contents(value, result));
     message.results.push_back(std::move(result));
     const bool follows_calls = !out_.messages.empty() && (!out_.messages.back().calls.empty() ||
                                                           out_.messages.back().role == Role::Tool);
     if (!follows_calls) return step.error("a result without a function_call before it");
     out_.messages.push_back(std::move(message));
+    return {};
+  }
+
+  // Texts in a row, and media behind them.
+  Status read_result_contents(const Field& contents, ToolResult& result) const {
+    std::string said;
+    for (const auto& content : TRY(contents.list())) {
+      const auto type = TRY(content["type"].string());
+      if (type == "text") {
+        said += TRY(content["text"].optional_string()).value_or("");
+      } else {
+        result.media.push_back(TRY(read_medium(content, kind_of_mime(type + "/"))));
+      }
+    }
+    result.value = JsonValue::of(std::move(said));
     return {};
   }
 
@@ -323,7 +362,15 @@ JsonValue function_call(const ToolCall& call) {
 
 JsonValue usage_json(const AnswerFacts& facts, const OutputUsage& usage) {
   const std::int64_t n_output = usage.answer_tokens + usage.call_tokens;
+  auto by_modality = JsonValue::array();
+  const auto details = gemini_token_details(facts.prompt_tokens, facts.prompt_media);
+  for (const auto& detail : details.items) {
+    by_modality.items.push_back(
+        JsonValue::object({{"modality", text(to_lower(detail.find("modality")->text))},
+                           {"tokens", *detail.find("tokenCount")}}));
+  }
   return JsonValue::object({{"total_input_tokens", json_number(facts.prompt_tokens)},
+                            {"input_tokens_by_modality", std::move(by_modality)},
                             {"total_output_tokens", json_number(n_output)},
                             {"total_thought_tokens", json_number(usage.thought_tokens)},
                             {"total_cached_tokens", json_number(facts.cached_tokens)},

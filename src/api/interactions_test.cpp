@@ -47,6 +47,26 @@ TEST(Interaction, InputIsATextContentsOrSteps) {
               ElementsAre("user:|Hi", R"(model:hm|So.!f{"a":1})", R"(tool:={"r":2})"));
 }
 
+TEST(Interaction, MediaStandInContentsAndResults) {
+  const auto request = parsed(
+      R"({"model":"m","input":[
+          {"type":"user_input","content":[
+            {"type":"image","data":"iVBORw0KGgo=","resolution":"ultra_high"}]},
+          {"type":"function_call","id":"1","name":"f","arguments":{}},
+          {"type":"function_result","call_id":"1","name":"f","result":[
+            {"type":"text","text":"a"},{"type":"text","text":"b"},
+            {"type":"image","data":"iVBORw0KGgo=","resolution":"low"}]},
+          {"type":"function_result","call_id":"1","name":"f","result":[{"type":"other"}]}]})");
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& messages = request->chat.conversation.messages;
+  EXPECT_EQ(messages[0].parts[0].settings.budget, 1120);
+  const auto& result = messages[2].results[0];
+  EXPECT_EQ(result.value.text, "ab");
+  ASSERT_EQ(result.media.size(), 1u);
+  EXPECT_EQ(result.media[0].settings.budget, 70);
+  EXPECT_EQ(to_json_text(messages[3].results[0].value), R"([{"type":"other"}])");
+}
+
 TEST(Interaction, GoesOnFromTheOneBefore) {
   const auto first = parsed(R"({"model":"m","input":"Hi"})");
   auto history = first->steps;
@@ -149,9 +169,11 @@ TEST(InteractionStream, SaysStepsOneAfterTheOther) {
             R"([{"type":"thought","summary":[{"type":"text","text":"hm"}]},)"
             R"({"type":"model_output","content":[{"type":"text","text":"ab"}]},)"
             R"({"type":"function_call","id":"c1","name":"f","arguments":{"a":1}}])");
-  EXPECT_EQ(to_json_text(*interaction.find("usage")),
-            R"({"total_input_tokens":5,"total_output_tokens":5,"total_thought_tokens":1,)"
-            R"("total_cached_tokens":0,"total_tokens":11})");
+  EXPECT_EQ(
+      to_json_text(*interaction.find("usage")),
+      R"({"total_input_tokens":5,"input_tokens_by_modality":[{"modality":"text","tokens":5}],)"
+      R"("total_output_tokens":5,"total_thought_tokens":1,)"
+      R"("total_cached_tokens":0,"total_tokens":11})");
 }
 
 TEST(InteractionWhole, IsWhatTheStreamEndsWith) {

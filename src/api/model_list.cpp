@@ -31,7 +31,21 @@ std::string description(const ListedModel& model) {
   std::string out = model.chat ? "Chat model" : "Text model without chat training";
   if (model.thinking) out += ", thinks on request";
   if (model.tools) out += ", calls tools";
+  if (model.vision) out += model.video ? ", sees pictures and films" : ", sees pictures";
+  if (model.audio) out += ", hears";
   return out;
+}
+
+// What a prompt may hold, media last.
+JsonValue input_modalities(const ListedModel& model, bool in_capitals) {
+  auto list = JsonValue::array({text(in_capitals ? "TEXT" : "text")});
+  const auto add = [&](bool has, std::string_view capitals, std::string_view plain) {
+    if (has) list.items.push_back(text(in_capitals ? capitals : plain));
+  };
+  add(model.vision, "IMAGE", "image");
+  add(model.video, "VIDEO", "video");
+  add(model.audio, "AUDIO", "audio");
+  return list;
 }
 
 // What OpenAI and Anthropic call a model.
@@ -47,6 +61,9 @@ JsonValue listed(const ListedModel& model) {
        {"name", text("models/" + model.id)},
        {"context_length", json_number(model.context)},
        {"max_model_len", json_number(model.context)},
+       {"architecture",
+        JsonValue::object({{"input_modalities", input_modalities(model, false)},
+                           {"output_modalities", JsonValue::array({text("text")})}})},
        {"meta", JsonValue::object({{"n_params", json_number(model.n_parameters)},
                                    {"n_ctx_train", json_number(model.max_context)}})}});
 }
@@ -69,6 +86,7 @@ JsonValue gemini_model(const ListedModel& model) {
                             {"outputTokenLimit", json_number(model.context)},
                             {"supportedGenerationMethods", std::move(methods)},
                             {"thinking", JsonValue::of(model.thinking)},
+                            {"inputModalities", input_modalities(model, true)},
                             {"temperature", JsonValue::number("1.0")},
                             {"maxTemperature", JsonValue::number("2.0")},
                             {"topP", JsonValue::number("0.95")},

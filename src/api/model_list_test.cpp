@@ -14,7 +14,9 @@ std::vector<ListedModel> three() {
                     .context = 8192,
                     .max_context = 131072,
                     .n_parameters = 8'000'000'000,
-                    .thinking = true});
+                    .thinking = true,
+                    .vision = true,
+                    .audio = true});
   models.push_back({.id = "b"});
   models.push_back({.id = "c", .chat = false});
   return models;
@@ -56,6 +58,7 @@ TEST(ModelList, OneBodySatisfiesThreeDialects) {
       R"({"id":"gemma-4-e4b-it","object":"model","type":"model","created":1782950400,)"
       R"("created_at":"2026-07-02T00:00:00Z","owned_by":"google","display_name":"Gemma 4 E4B",)"
       R"("name":"models/gemma-4-e4b-it","context_length":8192,"max_model_len":8192,)"
+      R"("architecture":{"input_modalities":["text","image","audio"],"output_modalities":["text"]},)"
       R"("meta":{"n_params":8000000000,"n_ctx_train":131072}})");
   const auto none = *merged_model_list({});
   EXPECT_TRUE(none.find("data")->is_array());
@@ -69,6 +72,9 @@ TEST(ModelList, OneObjectIsTheUnion) {
     EXPECT_NE(model.find(key), nullptr) << key;
   }
   EXPECT_EQ(model.find("inputTokenLimit")->text, "8192");
+  EXPECT_EQ(to_json_text(*model.find("inputModalities")), R"(["TEXT","IMAGE","AUDIO"])");
+  EXPECT_EQ(model.find("description")->text, "Chat model, thinks on request, sees pictures, hears");
+  EXPECT_EQ(to_json_text(*merged_model(three()[1]).find("inputModalities")), R"(["TEXT"])");
 }
 
 }  // namespace

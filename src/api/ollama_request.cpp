@@ -7,6 +7,8 @@
 
 #include "api/field.h"
 #include "api/media.h"
+#include "api/media_settings.h"
+#include "api/openai_messages.h"
 #include "api/thinking.h"
 #include "api/tool_declaration.h"
 #include "base/letter_case.h"
@@ -57,25 +59,29 @@ Part text_part(std::string text, const Field& field) {
   return {.kind = Part::Kind::Text, .text = std::move(text), .bytes = {}, .where = field.path()};
 }
 
-// OpenAI's parts, which some clients send here too.
-Result<Part> read_part(const Field& part) {
+// OpenAI's parts, which some clients send here too. The bare base64 of a picture is of our own
+// dialect.
+Status add_part(const Field& part, Message& message) {
   TRY(part.require_object());
   const auto type = TRY(part["type"].string());
   if (type == "text") {
-    return text_part(TRY(part["text"].string()), part);
-  }
-  if (type == "image_url") {
+    message.parts.push_back(text_part(TRY(part["text"].string()), part));
+  } else if (type == "image_url") {
     const Field url = part["image_url"];
-    return read_medium(url.json().is_object() ? url["url"] : url);
+    Part picture = TRY(read_medium(url.json().is_object() ? url["url"] : url));
+    set_budget(picture, TRY(read_image_detail(url["detail"])));
+    message.parts.push_back(std::move(picture));
+  } else if (auto other = TRY(read_openai_part(part, {}))) {
+    message.parts.push_back(std::move(*other));
   }
-  return part["type"].error(fmt::format("{} (expected text or image_url)", printable(type, 40)));
+  return {};
 }
 
 Status add_content(const Field& content, Message& message) {
   if (content.absent()) return {};
   if (content.json().is_array()) {
     message.is_part_list = true;
-    for (const Field& part : TRY(content.list())) message.parts.push_back(TRY(read_part(part)));
+    for (const Field& part : TRY(content.list())) TRY(add_part(part, message));
     return {};
   }
   message.parts.push_back(text_part(TRY(content.string()), content));
@@ -281,6 +287,8 @@ Result<OllamaRequest> parse_ollama_chat(const JsonValue& body, const OllamaModel
   Conversation& conversation = request.chat.conversation;
   MessageRules rules = model.rules;
   conversation.messages = TRY(parse_ollama_messages(body, rules, request.warnings));
+  const auto media = TRY(read_media_kwargs(root["mm_processor_kwargs"]));
+  add_media_defaults(conversation.messages, {}, media);
   TRY(read_tools(root, model, conversation));
   request.only_loads = conversation.messages.empty();
   if (!request.only_loads) TRY(settle_messages(conversation, rules));
@@ -322,6 +330,8 @@ Result<OllamaRequest> parse_ollama_generate(const JsonValue& body, const OllamaM
   }
   if (!system.empty()) conversation.messages.push_back(Message::of(Role::System, system));
   conversation.messages.push_back(std::move(message));
+  const auto kwargs = TRY(read_media_kwargs(root["mm_processor_kwargs"]));
+  add_media_defaults(conversation.messages, {}, kwargs);
   MessageRules rules = model.rules;
   rules.list_name = "prompt";
   TRY(settle_messages(conversation, rules));

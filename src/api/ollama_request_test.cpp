@@ -95,6 +95,27 @@ TEST(OllamaChat, PutsPicturesBeforeTheTextAndSoundsBehindIt) {
   EXPECT_EQ(parts[2].kind, Part::Kind::Audio);
 }
 
+TEST(OllamaChat, ReadsHowMediaAreSeen) {
+  const auto request = chat(R"({"mm_processor_kwargs":{"max_soft_tokens":1120,"fps":0.5},
+    "messages":[{"role":"user","content":[
+      {"type":"video_url","video_url":{"url":"data:;base64,GkXfow"}},
+      {"type":"image_url","image_url":{"url":"iVBORw0KGgo=","detail":"low"}}]},
+     {"role":"tool","content":"x","images":["iVBORw0KGgo="]}]})");
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& messages = request->chat.conversation.messages;
+  EXPECT_EQ(messages[0].parts[0].settings.fps, 0.5);
+  EXPECT_EQ(messages[0].parts[0].settings.budget, 1120);
+  EXPECT_EQ(messages[0].parts[1].settings.budget, 70);
+  EXPECT_EQ(messages[1].results[0].media[0].settings.budget, 1120);
+  const auto one = generate(
+      R"({"prompt":"What?","images":["iVBORw0KGgo="],"mm_processor_kwargs":{"max_soft_tokens":70}})");
+  ASSERT_TRUE(one.ok()) << one.error().message;
+  EXPECT_EQ(one->chat.conversation.messages[0].parts[0].settings.budget, 70);
+  const auto bad = chat_with(R"("mm_processor_kwargs":{"max_soft_tokens":7})");
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error().message, testing::HasSubstr("70, 140, 280, 560 or 1120"));
+}
+
 TEST(OllamaChat, WithoutMessagesLoadsOrUnloads) {
   for (const auto* body : {"{}", R"({"messages":[]})", R"({"messages":null})"}) {
     const auto request = chat(body);

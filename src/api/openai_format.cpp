@@ -5,6 +5,7 @@
 
 #include "api/error_reply.h"
 #include "api/identifiers.h"
+#include "api/modalities.h"
 #include "api/openai_json.h"
 #include "api/openai_logprobs.h"
 
@@ -36,13 +37,15 @@ JsonValue openai_usage(const AnswerFacts& facts, const std::vector<const Candida
     thoughts += end->usage.thought_tokens;
   }
   const JsonValue zero = json_number(0);
+  auto prompt_details =
+      JsonValue::object({{"cached_tokens", json_number(facts.cached_tokens)},
+                         {"audio_tokens", json_number(facts.prompt_media.audio)}});
+  add_openai_token_details(facts.prompt_tokens, facts.prompt_media, prompt_details);
   return JsonValue::object(
       {{"prompt_tokens", json_number(facts.prompt_tokens)},
        {"completion_tokens", json_number(completion)},
        {"total_tokens", json_number(facts.prompt_tokens + completion)},
-       {"prompt_tokens_details",
-        JsonValue::object(
-            {{"cached_tokens", json_number(facts.cached_tokens)}, {"audio_tokens", zero}})},
+       {"prompt_tokens_details", std::move(prompt_details)},
        {"completion_tokens_details", JsonValue::object({{"reasoning_tokens", json_number(thoughts)},
                                                         {"audio_tokens", zero},
                                                         {"accepted_prediction_tokens", zero},

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "api/media_settings.h"
 #include "api/openai_tools.h"
 #include "base/utf8.h"
 
@@ -43,16 +44,31 @@ Result<ReadPart> read_text(const Field& text) {
   return ReadPart(text_part(std::move(*value)));
 }
 
+// What is said of its detail counts for a picture.
+Result<ReadPart> with_detail(Result<Part> read, const Field& detail) {
+  auto part = TRY(std::move(read));
+  set_budget(part, TRY(read_image_detail(detail)));
+  return ReadPart(std::move(part));
+}
+
+// {"type": "image_url", "image_url": {"url", "detail"}}, and the Responses API's flat form.
 Result<ReadPart> read_image(const Field& part, const HistoryHelp& help) {
-  if (!part["image_url"].absent()) {
-    return as_read(media_from_url(url_of(part, "image_url"), Kind::Image));
+  const Field url = part["image_url"];
+  const Field detail = url["detail"].absent() ? part["detail"] : url["detail"];
+  if (!url.absent()) {
+    return with_detail(media_from_url(url_of(part, "image_url"), Kind::Image), detail);
   }
-  if (!part["file_id"].absent()) return as_read(part_of_file(part, help.read_file));
-  return part["image_url"].error("missing");
+  if (!part["file_id"].absent()) return with_detail(part_of_file(part, help.read_file), detail);
+  return url.error("missing");
+}
+
+Result<ReadPart> read_file(const Field& part, const HistoryHelp& help) {
+  const Field file = part["file"].absent() ? part : part["file"];
+  return with_detail(part_of_file(file, help.read_file), file["detail"]);
 }
 
 constexpr auto kUrlParts = std::to_array<std::pair<std::string_view, Kind>>(
-    {{"image_url", Kind::Image}, {"audio_url", Kind::Audio}, {"video_url", Kind::Video}});
+    {{"audio_url", Kind::Audio}, {"video_url", Kind::Video}});
 constexpr auto kBareParts = std::to_array<std::pair<std::string_view, Kind>>(
     {{"image", Kind::Image}, {"audio", Kind::Audio}, {"video", Kind::Video}});
 
@@ -76,12 +92,10 @@ Result<ReadPart> read_part(const Field& part, const HistoryHelp& help) {
     return read_text(part["text"]);
   }
   if (type == "refusal") return read_text(part["refusal"]);
-  if (type == "input_image") return read_image(part, help);
+  if (type == "image_url" || type == "input_image") return read_image(part, help);
   if (type == "input_audio") return as_read(input_medium(part, type, Kind::Audio));
   if (type == "input_video") return as_read(input_medium(part, type, Kind::Video));
-  if (type == "file" || type == "input_file") {
-    return as_read(part_of_file(part["file"].absent() ? part : part["file"], help.read_file));
-  }
+  if (type == "file" || type == "input_file") return read_file(part, help);
   for (const auto& [name, kind] : kUrlParts) {
     if (type == name) return as_read(media_from_url(url_of(part, name), kind));
   }
@@ -187,6 +201,10 @@ class MessageReader {
 };
 
 }  // namespace
+
+Result<std::optional<Part>> read_openai_part(const Field& part, const HistoryHelp& help) {
+  return read_part(part, help);
+}
 
 Status read_openai_content(const Field& content, const HistoryHelp& help, Message& message,
                            std::vector<std::string>& warnings) {

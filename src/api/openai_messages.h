@@ -1,6 +1,7 @@
 // The messages of a chat completion request → messages of a conversation.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ Result<ReadHistory> read_openai_messages(const Field& list, const HistoryHelp& h
 // named input_text, output_text, input_image …
 Status read_openai_content(const Field& content, const HistoryHelp& help, Message& message,
                            std::vector<std::string>& warnings);
+
+// One part of such a list: a text, a medium, or nothing that we know of.
+Result<std::optional<Part>> read_openai_part(const Field& part, const HistoryHelp& help);
 
 // What a tool gave back: a string, a list of parts, or nothing, which is the empty text.
 Status read_openai_result(const Field& content, const HistoryHelp& help, ToolResult& result,

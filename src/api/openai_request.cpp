@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/media_settings.h"
 #include "api/messages.h"
 #include "api/ollama_request.h"
 #include "base/utf8.h"
@@ -107,6 +108,8 @@ Result<OpenAiChatRequest> parse_openai_chat(const JsonValue& json, const OpenAiO
   TRY(refuse_other_answers(body));
   TRY(read_tools(body, out));
   TRY(read_messages(body, options, out));
+  const auto media = TRY(read_media_kwargs(body["mm_processor_kwargs"]));
+  add_media_defaults(out.chat.conversation.messages, {}, media);
 
   ChatRequest& chat = out.chat;
   chat.sampling = TRY(read_openai_sampling(body, out.warnings));

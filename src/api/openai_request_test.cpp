@@ -274,6 +274,33 @@ TEST(OpenAiChatRequest, ReadsMediaFromDataUrls) {
   EXPECT_EQ(parts[1].bytes, "\x89PNG\r\n\x1a\n");
   EXPECT_EQ(parts[1].where, "messages[0].content[1].image_url.url");
   EXPECT_EQ(parts[2].bytes, parts[1].bytes);
+  EXPECT_EQ(parts[1].settings.budget, 70);
+  EXPECT_FALSE(parts[2].settings.budget);
+}
+
+TEST(OpenAiChatRequest, ReadsHowMediaAreSeen) {
+  const std::string members =
+      R"({"model":"m","messages":[{"role":"user","content":[)"
+      R"({"type":"image_url","image_url":{"url":"data:;base64,iVBORw0KGgo","detail":"high"}},)"
+      R"({"type":"image_url","image_url":{"url":"data:;base64,iVBORw0KGgo","detail":"auto"}},)"
+      R"({"type":"video_url","video_url":{"url":"data:;base64,GkXfow"}}]}],)"
+      R"("mm_processor_kwargs":)";
+  const auto request = parse_openai_chat(
+      json(members + R"({"max_soft_tokens":140,"num_frames":8,"sound":false}})"), {});
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& parts = request->chat.conversation.messages[0].parts;
+  EXPECT_EQ(parts[0].settings.budget, 1120);
+  EXPECT_EQ(parts[1].settings.budget, 140);
+  EXPECT_EQ(parts[2].settings.budget, 140);
+  EXPECT_EQ(parts[2].settings.n_frames, 8);
+  EXPECT_EQ(parts[2].settings.sound, false);
+  expect_refused(parse_openai_chat(json(members + R"({"max_soft_tokens":100}})"), {}),
+                 "mm_processor_kwargs.max_soft_tokens");
+  expect_refused(parse_openai_chat(json(members + R"({"num_frames":8,"fps":1}})"), {}),
+                 "mm_processor_kwargs.num_frames");
+  expect_refused(chat_of(R"([{"role":"user","content":[{"type":"image_url","image_url":)"
+                         R"({"url":"data:;base64,iVBORw0KGgo","detail":"huge"}}]}])"),
+                 "messages[0].content[0].image_url.detail");
 }
 
 TEST(OpenAiChatRequest, ReadsTextFiles) {

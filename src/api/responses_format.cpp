@@ -5,6 +5,7 @@
 
 #include "api/error_reply.h"
 #include "api/identifiers.h"
+#include "api/modalities.h"
 #include "api/openai_format.h"
 #include "api/openai_json.h"
 #include "api/openai_logprobs.h"
@@ -51,10 +52,14 @@ std::string new_response_id() { return random_id("resp_", 32); }
 
 JsonValue responses_usage(const AnswerFacts& facts, const CandidateEnd& end) {
   const auto output = end.usage.total();
+  auto details = JsonValue::object({{"cached_tokens", json_number(facts.cached_tokens)}});
+  add_openai_token_details(facts.prompt_tokens, facts.prompt_media, details);
+  if (facts.prompt_media.audio > 0) {
+    details.set("audio_tokens", json_number(facts.prompt_media.audio));
+  }
   return JsonValue::object(
       {{"input_tokens", json_number(facts.prompt_tokens)},
-       {"input_tokens_details",
-        JsonValue::object({{"cached_tokens", json_number(facts.cached_tokens)}})},
+       {"input_tokens_details", std::move(details)},
        {"output_tokens", json_number(output)},
        {"output_tokens_details",
         JsonValue::object({{"reasoning_tokens", json_number(end.usage.thought_tokens)}})},

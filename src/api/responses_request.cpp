@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/media_settings.h"
 #include "api/messages.h"
 #include "api/openai_json.h"
 #include "api/openai_sampling.h"
@@ -181,6 +182,7 @@ Status use_items(ResponsesRequest& request, ItemList list, const ResponsesOption
   auto history = TRY(read_response_items(list, request.style.tool_names, options.common.help));
   Conversation& conversation = request.chat.conversation;
   conversation.messages = std::move(history.messages);
+  add_media_defaults(conversation.messages, {}, request.media);
   if (!request.instructions.empty()) {
     conversation.messages.insert(conversation.messages.begin(),
                                  Message::of(Role::System, request.instructions));
@@ -200,6 +202,7 @@ Result<ResponsesRequest> parse_responses(const JsonValue& json, const ResponsesO
   out.model = TRY(read_model_name(body));
   TRY(refuse_what_is_not_offered(body));
   out.instructions = TRY(body["instructions"].optional_string()).value_or("");
+  out.media = TRY(read_media_kwargs(body["mm_processor_kwargs"]));
   TRY(read_tools(body, out));
 
   ChatRequest& chat = out.chat;

@@ -43,6 +43,7 @@ struct ResponsesRequest {
   bool store = true;
   ResponsesStyle style;
   std::string instructions;
+  MediaSettings media;                            // where its parts say nothing
   ItemList list;                                  // without the trigger
   bool is_compaction = false;                     // the answer is to be a summary
   std::optional<std::int64_t> compact_threshold;  // of prompt tokens: a summary first

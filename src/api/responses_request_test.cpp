@@ -341,5 +341,19 @@ TEST(Compaction, DropsTheOldestPairThenTheOldestTurns) {
   EXPECT_FALSE(drop_oldest(list));
 }
 
+TEST(ResponsesRequest, ReadsHowMediaAreSeen) {
+  const auto request = request_of(
+      R"("mm_processor_kwargs":{"max_soft_tokens":140},"input":[{"role":"user","content":[)"
+      R"({"type":"input_image","image_url":"data:;base64,iVBORw0KGgo","detail":"original"},)"
+      R"({"type":"input_image","image_url":"data:;base64,iVBORw0KGgo","detail":"auto"}]}])");
+  ASSERT_TRUE(request.ok()) << request.error().message;
+  const auto& parts = messages_of(request)[0].parts;
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].settings.budget, 1120);
+  EXPECT_EQ(parts[1].settings.budget, 140);
+  expect_refused(request_of(R"("input":"Hi","mm_processor_kwargs":{"fps":-1})"),
+                 "mm_processor_kwargs.fps");
+}
+
 }  // namespace
 }  // namespace fourfold

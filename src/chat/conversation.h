@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,18 +13,42 @@
 
 #include "base/json_value.h"
 #include "base/result.h"
+#include "base/shared_bytes.h"
+#include "tensor/soft_rows.h"
 
 namespace fourfold {
 
 enum class Role { System, Developer, User, Model, Tool, Other };
 
+// How a medium is seen; what is unset follows vision-video.md 8.6.
+struct MediaSettings {
+  std::optional<int> budget;  // soft tokens of a picture or of a frame
+  std::optional<double> fps;  // not together with n_frames
+  std::optional<int> n_frames;
+  std::optional<double> from_s, to_s;        // a cut of a film or of a sound
+  std::optional<std::int64_t> video_tokens;  // of all frames of a film where shots are chosen
+  std::optional<bool> sound;                 // of a film
+};
+
+// A stretch of what a medium becomes in the prompt: a trusted text, or one block of soft tokens
+// between its begin and end markers.
+struct MediaPiece {
+  enum class Kind { Text, Image, Audio, Video };
+
+  Kind kind = Kind::Text;
+  std::string text;                // of Text: "00:05 "
+  std::shared_ptr<SoftRows> rows;  // of the others; the values may come later, n_rows must not
+};
+
 struct Part {
   enum class Kind { Text, Image, Audio, Video, Unknown };
 
   Kind kind = Kind::Text;
-  std::string text;   // of a text, else what names the part: its type
-  std::string bytes;  // of a medium, as they came
-  std::string where;  // in the request, for messages: "contents[0].parts[1].inlineData"
+  std::string text;             // of a text, else what names the part: its type
+  SharedBytes bytes;            // of a medium, as they came
+  std::string where;            // in the request, for messages: "contents[0].parts[1].inlineData"
+  MediaSettings settings = {};  // of a medium
+  std::vector<MediaPiece> pieces = {};  // of a medium that was looked at; rendered in its place
 };
 
 struct ToolCall {

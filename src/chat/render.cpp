@@ -11,20 +11,19 @@ namespace {
 
 bool is_system(Role role) { return role == Role::System || role == Role::Developer; }
 
-void write_media(const Part& part, PromptWriter& out) {
-  switch (part.kind) {
-    case Part::Kind::Image: return out.trusted("<|image|>");
-    case Part::Kind::Audio: return out.trusted("<|audio|>");
-    case Part::Kind::Video: return out.trusted("<|video|>");
-    case Part::Kind::Text:
-    case Part::Kind::Unknown: return;
+// A medium that nobody has looked at is a bare placeholder, as the template has it.
+void write_media(const Part& part, const RenderOptions& options, PromptWriter& out) {
+  if (part.pieces.empty() || options.as_template) {
+    out.placeholder(part.kind);
+  } else {
+    out.media(part.pieces);
   }
 }
 
-void write_content(const Message& message, PromptWriter& out) {
+void write_content(const Message& message, const RenderOptions& options, PromptWriter& out) {
   for (const auto& part : message.parts) {
     if (part.kind != Part::Kind::Text) {
-      write_media(part, out);
+      write_media(part, options, out);
     } else if (message.role == Role::Model) {
       out.untrusted(without_thoughts(part.text));
     } else {
@@ -111,11 +110,11 @@ class Gemma4Renderer {
     // R4 moves text that was said before the calls behind their results.
     const bool text_is_first =
         !options_.as_template && !message.calls.empty() && message.results.empty();
-    if (text_is_first) write_content(message, out_);
+    if (text_is_first) write_content(message, options_, out_);
     for (const auto& call : message.calls) write_call(call, out_);
     const bool had_results = write_results(index);
     const std::size_t before_content = out_.size();
-    if (!text_is_first) write_content(message, out_);
+    if (!text_is_first) write_content(message, options_, out_);
     const bool has_content = out_.size() > before_content;
     close_turn(index, had_results, has_content);
   }
@@ -136,6 +135,9 @@ class Gemma4Renderer {
     if (!message.results.empty()) {
       for (const auto& result : message.results) {
         write_result(result.name.empty() ? "unknown" : result.name, result.value, out_);
+        // R4 knows media only of the other form of results; none is left out.
+        if (options_.as_template) continue;
+        for (const auto& part : result.media) write_media(part, options_, out_);
       }
       return true;
     }
@@ -144,7 +146,7 @@ class Gemma4Renderer {
     for (; at < messages_.size() && messages_[at].role == Role::Tool; ++at) {
       for (const auto& result : messages_[at].results) {
         write_result(name_of(result, message.calls), result.value, out_);
-        for (const auto& part : result.media) write_media(part, out_);
+        for (const auto& part : result.media) write_media(part, options_, out_);
       }
     }
     return at > index + 1;
@@ -239,7 +241,7 @@ Result<Prompt> render(const Tokenizer& tokenizer, const Conversation& conversati
     const auto mended = TRY(normalized(conversation));
     thought_is_open = Gemma4Renderer(mended, options, out).write();
   }
-  Prompt prompt = std::move(out).finish(tokenizer);
+  Prompt prompt = TRY(std::move(out).finish(tokenizer));
   prompt.thought_is_open = thought_is_open;
   return prompt;
 }

@@ -82,15 +82,58 @@ Part::Kind part_kind(std::string_view type) {
   return Part::Kind::Unknown;
 }
 
-Result<Part> read_part(const JsonValue& value) {
-  if (!value.is_object()) return invalid_argument("expected an object, not {}", value.kind_name());
-  const auto type = TRY(required_string(value, "type"));
-  const Part::Kind kind = part_kind(type);
-  if (kind != Part::Kind::Text) return Part{.kind = kind, .text = type};
-  return Part{.kind = kind, .text = TRY(required_string(value, "text"))};
+// Other names of media, which the template does not know.
+Part::Kind kind_of_readable(std::string_view type) {
+  if (type == "input_image") return Part::Kind::Image;
+  if (type == "audio_url") return Part::Kind::Audio;
+  if (type == "video_url" || type == "input_video") return Part::Kind::Video;
+  return part_kind(type);
 }
 
-Status read_content(const JsonValue& value, Message& message) {
+// {"type": "image_url", "image_url": {"url": …}}, {"type": "input_audio", "input_audio": {"data":
+// …}}, {"type": "image", "image": …}: the text that says where the medium lies. Bare base64 becomes
+// a data: URL.
+Result<std::string> media_source(const JsonValue& part, const std::string& type) {
+  const JsonValue& named = member_of(part, type);
+  if (named.is_string()) return named.text;
+  for (const JsonValue* holder : {&named, &part}) {
+    for (const auto* key : {"url", "path", "image_url"}) {
+      const JsonValue& source = member_of(*holder, key);
+      if (source.is_string()) return source.text;
+    }
+    const JsonValue& data = member_of(*holder, "data");
+    if (data.is_string()) return "data:;base64," + data.text;
+  }
+  return invalid_argument("{}: missing (expected a data: URL or a path)", printable(type));
+}
+
+class PartReader {
+ public:
+  explicit PartReader(const RequestOptions& options) : options_(options) {}
+
+  Result<Part> operator()(const JsonValue& value) const {
+    if (!value.is_object()) {
+      return invalid_argument("expected an object, not {}", value.kind_name());
+    }
+    Part part;
+    const auto type = TRY(required_string(value, "type"));
+    part.kind = options_.read_media ? kind_of_readable(type) : part_kind(type);
+    if (part.kind == Part::Kind::Text) {
+      part.text = TRY(required_string(value, "text"));
+      return part;
+    }
+    part.text = type;
+    if (!options_.read_media || part.kind == Part::Kind::Unknown) return part;
+    const auto source = TRY(media_source(value, type));
+    part.bytes = TRY(options_.read_media(source));
+    return part;
+  }
+
+ private:
+  const RequestOptions& options_;
+};
+
+Status read_content(const JsonValue& value, const RequestOptions& options, Message& message) {
   const JsonValue& content = member_of(value, "content");
   if (content.is_null()) return {};
   if (content.is_string()) {
@@ -99,14 +142,15 @@ Status read_content(const JsonValue& value, Message& message) {
   }
   if (!content.is_array()) return wrong_type("content", "a string, a list or null", content);
   message.is_part_list = true;
-  message.parts = TRY(read_list(value, "content", read_part));
+  message.parts = TRY(read_list(value, "content", PartReader(options)));
   return {};
 }
 
 // Texts of a list are joined as they are; media follow the result.
-Status read_result_parts(const JsonValue& value, ToolResult& result) {
+Status read_result_parts(const JsonValue& value, const RequestOptions& options,
+                         ToolResult& result) {
   std::string text;
-  const auto parts = TRY(read_list(value, "content", read_part));
+  const auto parts = TRY(read_list(value, "content", PartReader(options)));
   for (const auto& part : parts) {
     if (part.kind == Part::Kind::Text) {
       text += part.text;
@@ -124,7 +168,7 @@ Result<ToolResult> read_tool_message(const JsonValue& value, const RequestOption
   result.call_id = TRY(optional_string(value, "tool_call_id"));
   result.name = TRY(optional_string(value, "name"));
   if (content.is_array()) {
-    TRY(read_result_parts(value, result));
+    TRY(read_result_parts(value, options, result));
   } else if (content.is_object() && options.as_template) {
     return invalid_argument("content: the template does not take an object");
   } else {
@@ -186,7 +230,7 @@ Result<Message> read_message(const JsonValue& value, const RequestOptions& optio
   if (message.role == Role::Tool) {
     message.results.push_back(TRY(read_tool_message(value, options)));
   } else {
-    TRY(read_content(value, message));
+    TRY(read_content(value, options, message));
   }
   return message;
 }

@@ -6,6 +6,8 @@
 // Types are checked as tokenizer-chat.md 2.8 says; keys that it does not name are passed over.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/json_value.h"
@@ -18,6 +20,9 @@ struct RequestOptions {
   // What the template itself refuses is refused, though we could read it: arguments as JSON text,
   // absent arguments, a result that is an object.
   bool as_template = false;
+  // The bytes of a medium, by its data: URL, path or address. Without it they stay unread, and
+  // parts are places in a prompt.
+  std::function<Result<SharedBytes>(const std::string& source)> read_media = {};
 };
 
 Result<Conversation> parse_request(std::string_view text, const RequestOptions& options = {});

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/golden.h"
+#include "formats/golden.h"
 
 namespace fourfold {
 namespace {

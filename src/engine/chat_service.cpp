@@ -8,6 +8,7 @@
 
 #include "chat/stop_text.h"
 #include "engine/engine_step_model.h"
+#include "engine/film_windows.h"
 #include "tokenizer/detokenizer.h"
 
 namespace fourfold {
@@ -146,9 +147,10 @@ class CandidateSink : public SequenceSink {
 class ChatSink final : public CandidateSink {
  public:
   ChatSink(std::shared_ptr<DeltaQueue> queue, int candidate, bool limit_is_context,
-           const Tokenizer& tokenizer, OutputMachineOptions rules)
+           const Tokenizer& tokenizer, OutputMachineOptions rules, std::int64_t n_noted)
       : CandidateSink(std::move(queue), candidate, limit_is_context),
-        machine_(tokenizer, std::move(rules)) {}
+        machine_(tokenizer, std::move(rules)),
+        n_noted_(n_noted) {}
 
   TokenMask* mask() override { return &machine_; }
 
@@ -166,6 +168,7 @@ class ChatSink final : public CandidateSink {
     described.finish = last.empty() ? ChatFinish::Stop : last.back().event.finish;
     described.stop_text = machine_.stop_text();
     described.usage = machine_.usage();
+    described.usage.thought_tokens += n_noted_;
     queue_->close(candidate_, std::move(last), std::move(described));
   }
 
@@ -178,7 +181,8 @@ class ChatSink final : public CandidateSink {
   }
 
   OutputMachine machine_;
-  OutputUsage usage_;  // before the present token
+  const std::int64_t n_noted_;  // tokens of notes on films
+  OutputUsage usage_;           // before the present token
 };
 
 class RawSink final : public CandidateSink {
@@ -285,6 +289,41 @@ struct ChatService::Impl {
   std::unique_ptr<ChatPreparer> preparer;
   std::unique_ptr<Scheduler> scheduler;  // goes first: it uses the others
 
+  Status encode_media(const PreparedChat& prepared, const RequestOrigin& origin) const {
+    auto status = preparer->encode_media(prepared, [&] { return !why_end(origin); });
+    if (!status.ok() && status.error().code == Code::Cancelled) {
+      if (auto reason = why_end(origin)) return *std::move(reason);
+    }
+    return status;
+  }
+
+  // Why start() need not go on.
+  static std::optional<Error> why_end(const RequestOrigin& origin) {
+    if (origin.deadline && *origin.deadline <= std::chrono::steady_clock::now()) {
+      return Error{Code::DeadlineExceeded, "the deadline passed while media were encoded"};
+    }
+    if (origin.is_cancelled && origin.is_cancelled()) return Error{Code::Cancelled, "stopped"};
+    return std::nullopt;
+  }
+
+  // What a turn says of its window of a film.
+  static Result<FilmNotes> run_film_turn(ChatService& service, PreparedChat turn,
+                                         const RequestOrigin& origin) {
+    constexpr std::chrono::milliseconds kPatience{50};
+    const auto stream = TRY(service.start(std::move(turn), origin));
+    FilmNotes notes{.text = {}, .prompt_tokens = stream->prompt_tokens(), .answer_tokens = 0};
+    for (;;) {
+      if (auto reason = why_end(origin)) return *std::move(reason);  // its stream goes with it
+      if (!stream->wait(kPatience)) continue;
+      const auto delta = stream->next();
+      if (!delta) break;
+      if (delta->event.type == ChatEvent::Type::Text) notes.text += delta->event.text;
+    }
+    TRY(stream->status());
+    notes.answer_tokens = stream->end(0).usage.total();
+    return notes;
+  }
+
   std::shared_ptr<SequenceSink> make_sink(const std::shared_ptr<DeltaQueue>& queue, int candidate,
                                           const PreparedChat& prepared) const {
     const Tokenizer& tokenizer = preparer->tokenizer();
@@ -293,7 +332,8 @@ struct ChatService::Impl {
                                        prepared.hide_control, prepared.stop);
     }
     return std::make_shared<ChatSink>(queue, candidate, prepared.limit_is_context, tokenizer,
-                                      copy_of(prepared.rules));
+                                      copy_of(prepared.rules),
+                                      candidate == 0 ? prepared.watched.answer_tokens : 0);
   }
 };
 
@@ -340,8 +380,9 @@ const ChatCapabilities& ChatService::capabilities() const {
 }
 std::int64_t ChatService::context() const { return impl_->engine->context(); }
 
-Result<PreparedChat> ChatService::prepare(const ChatRequest& request) const {
-  return impl_->preparer->prepare(request);
+Result<PreparedChat> ChatService::prepare(const ChatRequest& request,
+                                          const std::function<bool()>& go_on) const {
+  return impl_->preparer->prepare(request, {}, go_on);
 }
 Result<PreparedChat> ChatService::prepare(const RawRequest& request) const {
   return impl_->preparer->prepare(request);
@@ -349,12 +390,19 @@ Result<PreparedChat> ChatService::prepare(const RawRequest& request) const {
 
 Result<std::unique_ptr<ChatStream>> ChatService::start(PreparedChat prepared,
                                                        const RequestOrigin& origin) {
+  TRY(watch_films(
+      *impl_->preparer, prepared,
+      [&](PreparedChat turn) { return Impl::run_film_turn(*this, std::move(turn), origin); },
+      origin.on_film_window));
+  TRY(impl_->encode_media(prepared, origin));
   const int n = prepared.n_candidates;
   auto queue = std::make_shared<DeltaQueue>(n);
   auto stream = std::make_unique<ScheduledStream>(
-      *impl_->scheduler, queue, static_cast<std::int64_t>(prepared.prompt.ids.size()));
+      *impl_->scheduler, queue,
+      static_cast<std::int64_t>(prepared.prompt.ids.size()) + prepared.watched.prompt_tokens);
   for (int candidate = 0; candidate < n; ++candidate) {
     SequenceRequest request{.prompt = prepared.prompt.ids,
+                            .soft = prepared.prompt.soft,
                             .sampling = prepared.sampling,
                             .max_tokens = prepared.max_tokens,
                             .stop_ids = prepared.stop_ids,
@@ -370,11 +418,11 @@ Result<std::unique_ptr<ChatStream>> ChatService::start(PreparedChat prepared,
   return std::unique_ptr<ChatStream>(std::move(stream));
 }
 
-void ChatService::pin_prefix(std::vector<TokenId> ids) {
-  impl_->scheduler->pin_prefix(std::move(ids));
+void ChatService::pin_prefix(std::vector<PositionKey> prefix) {
+  impl_->scheduler->pin_prefix(std::move(prefix));
 }
-void ChatService::unpin_prefix(const std::vector<TokenId>& ids) {
-  impl_->scheduler->unpin_prefix(ids);
+void ChatService::unpin_prefix(const std::vector<PositionKey>& prefix) {
+  impl_->scheduler->unpin_prefix(prefix);
 }
 
 SchedulerStats ChatService::stats() const { return impl_->scheduler->stats(); }

@@ -30,6 +30,10 @@ struct RequestOrigin {
   std::string user;
   int priority = 0;
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  // Asked while media are encoded, on the thread of start(): true ends that with Cancelled.
+  std::function<bool()> is_cancelled = {};
+  // Called on the thread of start() before each window of a film (film_windows.h).
+  std::function<void(int index, int count, double from_s, double to_s)> on_film_window = {};
 };
 
 enum class Channel { Thought, Answer, Call };
@@ -51,7 +55,7 @@ struct CandidateEnd {
   ChatFinish finish = ChatFinish::Stop;
   bool context_is_full = false;          // of Length
   std::optional<std::string> stop_text;  // of Stop: the one that was met
-  OutputUsage usage;
+  OutputUsage usage;                     // notes on films count as thoughts, of candidate 0
   double queue_ms = 0.0, prefill_ms = 0.0, decode_ms = 0.0;
 };
 
@@ -62,7 +66,7 @@ class ChatStream {
   // Until the prompt is admitted and its first row runs. The error if it will not be: a queue that
   // is full, a deadline that has passed.
   virtual Status wait_started() = 0;
-  // Valid after wait_started.
+  // Valid after wait_started. With those of the turns in which films were seen.
   virtual std::int64_t prompt_tokens() const = 0;
   virtual std::int64_t cached_tokens() const = 0;
 
@@ -101,15 +105,17 @@ class ChatService {
   std::int64_t context() const;  // tokens of prompt and answer
 
   // See ChatPreparer. What counting endpoints report is the size of its prompt.
-  Result<PreparedChat> prepare(const ChatRequest& request) const;
+  Result<PreparedChat> prepare(const ChatRequest& request,
+                               const std::function<bool()>& go_on = {}) const;
   Result<PreparedChat> prepare(const RawRequest& request) const;
 
-  // Errors of the queue, "queue_full" and "rate_limit_exceeded", come at once.
+  // Encodes the prompt's media first, on this thread. Errors of the queue, "queue_full" and
+  // "rate_limit_exceeded", come at once.
   Result<std::unique_ptr<ChatStream>> start(PreparedChat prepared, const RequestOrigin& origin);
 
   // A prefix that stays computed (Gemini's cachedContents).
-  void pin_prefix(std::vector<TokenId> ids);
-  void unpin_prefix(const std::vector<TokenId>& ids);
+  void pin_prefix(std::vector<PositionKey> prefix);
+  void unpin_prefix(const std::vector<PositionKey>& prefix);
 
   SchedulerStats stats() const;
   bool is_idle() const;

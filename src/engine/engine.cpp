@@ -11,7 +11,9 @@
 #include "chat/fit_prompt.h"
 #include "chat/stop_text.h"
 #include "kernels/dispatch.h"
+#include "media/resize.h"
 #include "runtime/kv_cache.h"
+#include "runtime/soft_batch.h"
 #include "tokenizer/detokenizer.h"
 
 namespace fourfold {
@@ -21,6 +23,8 @@ namespace {
 constexpr int kDefaultChunk = 256;
 // A context below this is of no use to anyone; rather say that the memory does not suffice.
 constexpr std::int64_t kSmallestContext = 256;
+// Soft tokens of the largest budget.
+constexpr int kLargestBlock = kSoftTokenBudgets.back();
 
 class Stopwatch {
  public:
@@ -77,6 +81,25 @@ SamplerRules make_sampler_rules(const ModelConfig& config, const Tokenizer& toke
     if (tokenizer.is_control(id)) rules.control_ids.push_back(id);
   }
   return rules;
+}
+
+MemoryBudget memory_budget(const EngineOptions& options) {
+  return options.memory_bytes > 0 ? MemoryBudget{options.memory_bytes, "asked for"}
+                                  : read_memory_budget();
+}
+
+MediaEncoderOptions media_options(const EngineOptions& options, const TextConfig& config,
+                                  int n_threads) {
+  MediaEncoderOptions media;
+  media.text_width = config.width;
+  media.mmproj = options.mmproj;
+  media.n_threads = n_threads;
+  media.force_isa = options.force_isa;
+  media.exact = options.exact;
+  const std::uint64_t budget = memory_budget(options).size_bytes;
+  media.memory_bytes = std::min(media.memory_bytes, budget / 4);
+  media.cache_bytes = std::min(media.cache_bytes, budget / 8);
+  return media;
 }
 
 TokenId largest(std::span<const float> logits, std::span<const TokenId> excluded) {
@@ -152,6 +175,10 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
   kv.fold = options.fold_kv;
   kv.chunk = options.chunk > 0 ? options.chunk : kDefaultChunk;
   engine->plan_ = std::make_shared<const KvPlan>(make_kv_plan(*engine->model_, kv));
+  engine->media_ = TRY(MediaEncoder::open(engine->checkpoint_,
+                                          media_options(options, engine->config_.text, n_threads)));
+  const auto& media_notes = engine->media_->notes();
+  engine->notes_.insert(engine->notes_.end(), media_notes.begin(), media_notes.end());
   TRY(engine->choose_context());
   engine->decoder_ =
       std::make_unique<Decoder>(engine->model_, *engine->ops_,
@@ -164,14 +191,15 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
 // The asked context, or the model's maximum, or the largest that the memory budget holds.
 Status Engine::choose_context() {
   const std::int64_t model_max = config_.text.max_context;
-  const MemoryBudget budget = options_.memory_bytes > 0
-                                  ? MemoryBudget{options_.memory_bytes, "asked for"}
-                                  : read_memory_budget();
-  const std::uint64_t weights = resident_weight_bytes(*checkpoint_, model_->weights());
-  const std::uint64_t scratch = scratch_bytes(config_.text, plan_->chunk);
+  const MemoryBudget budget = memory_budget(options_);
+  const std::uint64_t weights =
+      resident_weight_bytes(*checkpoint_, model_->weights()) + media_->weight_bytes();
+  // A picture whose rows see each other runs in one step.
+  const int block = plan_->whole_blocks && media_->capabilities().vision ? kLargestBlock : 0;
+  const std::uint64_t scratch = scratch_bytes(config_.text, std::max(plan_->chunk, block));
   kv_budget_bytes_ = budget.size_bytes - std::min(budget.size_bytes, weights + scratch);
   const auto needed = [&](std::int64_t context) {
-    return weights + scratch + static_cast<std::uint64_t>(plan_->bytes(context));
+    return weights + scratch + static_cast<std::uint64_t>(plan_->bytes(context, block));
   };
   if (options_.context > 0) {
     if (options_.context > model_max) {
@@ -304,16 +332,21 @@ Session::Session(Engine& engine)
       cache_(engine.plan_),
       logits_(static_cast<std::size_t>(engine.config_.text.vocab_size)) {}
 
-// How many tokens of the prompt need not run: the common prefix with what the cache holds, less
-// one, because the last prompt token's logits are wanted.
-Result<std::int64_t> Session::reuse_prefix(std::span<const TokenId> prompt) {
-  const auto limit = std::min(ids_.size(), prompt.size() - 1);
-  std::size_t keep = 0;
-  while (keep < limit && ids_[keep] == prompt[keep]) ++keep;
-  if (static_cast<std::int64_t>(keep) < cache_.lowest_rewind()) keep = 0;
-  TRY(cache_.rewind(static_cast<std::int64_t>(keep)));
-  ids_.resize(keep);
-  return static_cast<std::int64_t>(keep);
+// The common prefix with what the cache holds, less one, because the last prompt token's logits are
+// wanted.
+std::int64_t Session::reusable(std::span<const TokenId> prompt,
+                               std::span<const SoftSpan> soft) const {
+  if (prompt.empty()) return 0;
+  const auto keys = position_keys(prompt, soft);
+  const auto keep = whole_blocks(keys, n_equal(keys_, std::span(keys).first(keys.size() - 1)));
+  return keep < cache_.lowest_rewind() ? 0 : keep;
+}
+
+Status Session::keep_prefix(std::int64_t n) {
+  TRY(cache_.rewind(n));
+  ids_.resize(static_cast<std::size_t>(n));
+  keys_.resize(static_cast<std::size_t>(n));
+  return {};
 }
 
 Result<GenerateResult> Session::generate(const GenerateRequest& request, const OnToken& on_token) {
@@ -322,22 +355,30 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
   if (n_prompt == 0) return invalid_argument("prompt: empty, expected at least one token");
   if (n_prompt >= engine_.context_) return prompt_too_long(n_prompt, engine_.context_);
   TRY(check_options(request.sampling, static_cast<int>(V)));
+  TRY(check_soft(request.soft, n_prompt));
   const Tokenizer* tokenizer = TRY(engine_.tokenizer());
   Sampler sampler(request.sampling, engine_.sampler_rules_);
 
   GenerateResult result;
   result.prompt_tokens = n_prompt;
-  result.cached_tokens = TRY(reuse_prefix(request.prompt));
+  result.cached_tokens = reusable(request.prompt, request.soft);
+  TRY(keep_prefix(result.cached_tokens));
+  TRY(check_values(request.soft, result.cached_tokens, engine_.config_.text.width));
+  const auto prompt_keys = position_keys(request.prompt, request.soft);
   const Stopwatch prefill;
   const auto rest = std::span(request.prompt).subspan(ids_.size());
+  SoftBatch soft;
   const auto run = [&](std::span<const TokenId> ids, const auto& progress) -> Status {
     const auto last = static_cast<std::int32_t>(ids.size() - 1);
+    const auto first = static_cast<std::int64_t>(ids_.size());
+    soft.gather(request.soft, first, static_cast<std::int64_t>(ids.size()),
+                engine_.plan_->whole_blocks);
     const FeedInput input{.cache = &cache_,
                           .ids = ids,
                           .wanted = {&last, 1},
-                          .embeds = nullptr,
-                          .embed_rows = {},
-                          .blocks = {}};
+                          .embeds = soft.values(),
+                          .embed_rows = soft.rows(),
+                          .blocks = soft.blocks()};
     const auto status =
         engine_.feed({&input, 1}, {.chunk = engine_.chunk(), .tap = nullptr, .progress = progress},
                      [&](int, std::int64_t, MatView hidden) -> Status {
@@ -346,7 +387,12 @@ Result<GenerateResult> Session::generate(const GenerateRequest& request, const O
                      });
     // Whatever was fed lies in the cache, also when a later step failed or was stopped.
     const auto n_fed = static_cast<std::size_t>(cache_.length()) - ids_.size();
-    ids_.insert(ids_.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(n_fed));
+    for (std::size_t i = 0; i < n_fed; ++i) {
+      const std::size_t at = ids_.size();
+      keys_.push_back(at < prompt_keys.size() ? prompt_keys[at]
+                                              : static_cast<std::uint32_t>(ids[i]));
+      ids_.push_back(ids[i]);
+    }
     return status;
   };
   const auto status = run(rest, request.progress);

@@ -16,10 +16,12 @@
 
 #include "base/resources.h"
 #include "base/result.h"
+#include "engine/media_encoder.h"
 #include "formats/model_config.h"
 #include "kernels/kv_view.h"
 #include "model/text/decoder.h"
 #include "runtime/kv_plan.h"
+#include "runtime/position_key.h"
 #include "runtime/runner.h"
 #include "runtime/sampler.h"
 #include "tokenizer/tokenizer.h"
@@ -38,6 +40,8 @@ struct EngineOptions {
   bool bf16_embedding_scale = false;
   bool open_future_window = false;
   std::string force_isa;  // FOURFOLD_FORCE_ISA
+  // Projector file of pictures and sound; "": look beside the model, "none": text only.
+  std::string mmproj;
 };
 
 struct Timings {
@@ -54,6 +58,7 @@ struct Timings {
 
 struct GenerateRequest {
   std::vector<TokenId> prompt;  // whole conversation; what the session holds already is not rerun
+  std::vector<SoftSpan> soft;   // of the prompt, ascending; rows with their values
   SampleOptions sampling;
   std::int64_t max_tokens = -1;        // −1: as many as the context holds
   std::vector<TokenId> stop_ids;       // end the answer; not part of the text
@@ -97,16 +102,19 @@ class Session {
   Result<GenerateResult> generate(const GenerateRequest& request, const OnToken& on_token);
 
   const std::vector<TokenId>& ids() const { return ids_; }
+  // Leading positions of a prompt that need not run: media before that point need no encoding.
+  std::int64_t reusable(std::span<const TokenId> prompt, std::span<const SoftSpan> soft) const;
 
  private:
   friend class Engine;
   explicit Session(Engine& engine);
-  Result<std::int64_t> reuse_prefix(std::span<const TokenId> prompt);
+  Status keep_prefix(std::int64_t n);
 
   Engine& engine_;
   KvCache cache_;
   std::vector<TokenId> ids_;
-  std::vector<float> logits_;  // [V]
+  std::vector<PositionKey> keys_;  // of ids_
+  std::vector<float> logits_;      // [V]
 };
 
 // Logits and inner values for comparison with references (`fourfold debug logits`).
@@ -142,6 +150,8 @@ class Engine {
   // What the memory budget leaves for K/V beside weights and buffers.
   std::uint64_t kv_budget_bytes() const { return kv_budget_bytes_; }
   const std::shared_ptr<const KvPlan>& shared_kv_plan() const { return plan_; }
+  // Its eyes and ears; what it has not is said by the capabilities.
+  MediaEncoder& media() const { return *media_; }
   const SamplerRules& sampler_rules() const { return sampler_rules_; }
   int n_threads() const;
   std::string_view isa() const;
@@ -177,6 +187,7 @@ class Engine {
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Ops> ops_;
   std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<MediaEncoder> media_;
   std::int64_t context_ = 0;
   std::uint64_t kv_budget_bytes_ = 0;
   std::vector<std::string> notes_;

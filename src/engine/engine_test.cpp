@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/golden.h"
+#include "formats/golden.h"
 
 namespace fourfold {
 namespace {

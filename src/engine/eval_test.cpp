@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/golden.h"
+#include "formats/golden.h"
 #include "formats/test_files.h"
 
 namespace fourfold {

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "engine/engine.h"
-#include "engine/golden.h"
+#include "formats/golden.h"
 #include "kernels/dispatch.h"
 #include "runtime/kv_cache.h"
 

@@ -14,6 +14,7 @@
 #include "base/resources.h"
 #include "base/thread_pool.h"
 #include "base/utf8.h"
+#include "engine/media_encoder.h"
 #include "formats/safetensors.h"
 #include "model/text/rope.h"
 #include "tensor/blocks.h"
@@ -119,28 +120,39 @@ bool holds(const Checkpoint& checkpoint, const MediaPart& part) {
   });
 }
 
-Modality find_modality(const Checkpoint& checkpoint, const std::vector<MediaPart>& parts) {
-  Modality modality;
+// `why_not` is said where the parts are there and are of no use.
+Modality find_modality(const Checkpoint& checkpoint, const std::vector<MediaPart>& parts,
+                       bool available, const std::string& why_not) {
+  Modality modality{.available = available, .missing = {}};
+  if (available) return modality;
   for (const MediaPart& part : parts) {
     if (holds(checkpoint, part)) continue;
     const bool gguf = checkpoint.form() == Checkpoint::Form::Gguf;
     modality.missing.push_back(
         fmt::format("{} ({}*)", part.what, gguf ? part.gguf_prefix : part.folder_prefixes[0]));
   }
-  modality.missing.push_back("media support of this build");
+  if (modality.missing.empty()) modality.missing.push_back(why_not);
   return modality;
 }
 
-void find_modalities(const Checkpoint& checkpoint, Inspection& report) {
-  report.image = find_modality(checkpoint, {kVisionTower, kVisionProjection});
+// In this file, or in a projector file beside it.
+Status find_modalities(const Checkpoint& checkpoint, int text_width, Inspection& report) {
+  const std::shared_ptr<const Checkpoint> unowned(std::shared_ptr<void>(), &checkpoint);
+  const auto media = TRY(MediaEncoder::open(unowned, {.text_width = text_width, .mmproj = {}}));
+  const MediaCapabilities& can = media->capabilities();
+  report.image =
+      find_modality(checkpoint, {kVisionTower, kVisionProjection}, can.vision, can.no_vision);
   report.video = report.image;
+  if (can.vision && !can.video) report.video = {.available = false, .missing = {can.no_video}};
   if (report.body == "26b" || report.body == "31b" || report.architecture == "gemma3") {
     report.audio.missing = {"audio is not part of this body"};
   } else if (report.body == "12b") {  // takes the samples without a tower
-    report.audio = find_modality(checkpoint, {kAudioProjection});
+    report.audio = find_modality(checkpoint, {kAudioProjection}, can.audio, can.no_audio);
   } else {
-    report.audio = find_modality(checkpoint, {kAudioTower, kAudioProjection});
+    report.audio =
+        find_modality(checkpoint, {kAudioTower, kAudioProjection}, can.audio, can.no_audio);
   }
+  return {};
 }
 
 // --- Tokenizer ---
@@ -340,9 +352,9 @@ Status add_model(const Checkpoint& checkpoint, const InspectOptions& options, In
   report.architecture = config.architecture;
   report.body = config.body;
   if (report.tokenizer && !config.eos_ids.empty()) report.tokenizer->eos = config.eos_ids.front();
+  const int text_width = config.text.width;
   report.config = std::move(config);
-  find_modalities(checkpoint, report);
-  return {};
+  return find_modalities(checkpoint, text_width, report);
 }
 
 Result<Inspection> inspect_checkpoint(const std::string& path, const InspectOptions& options) {

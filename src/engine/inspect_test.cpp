@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/sha256.h"
-#include "engine/golden.h"
+#include "formats/golden.h"
 #include "formats/test_files.h"
 #include "model/text/text_model.h"
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +15,7 @@
 #include "chat/output_machine.h"
 #include "chat/prompt.h"
 #include "engine/engine.h"
+#include "engine/media_encoder.h"
 #include "engine/sampling_choice.h"
 #include "grammar/constraint.h"
 
@@ -38,6 +40,8 @@ struct RawRequest {
   int n_candidates = 1;
 };
 
+struct FilmsToWatch;  // film_windows.h
+
 // A request that is ready to run.
 struct PreparedChat {
   Prompt prompt;
@@ -54,12 +58,26 @@ struct PreparedChat {
   std::vector<std::int64_t> branch_points;  // see SequenceRequest
   FittedPrompt forgotten;                   // how much was; without its prompt
   std::vector<std::string> warnings;        // what was asked for and is not done
+
+  // Of media, in the order of the prompt; what was forgotten is not there.
+  std::vector<MediaSeen> media;
+  MediaTokens media_tokens;                // of media, tokens of the prompt by modality
+  std::vector<MediaSource> media_sources;  // what is encoded before the prompt runs
+
+  // Films that are seen in turns of their own; until then the prompt lacks their notes. Null where
+  // there are none.
+  std::shared_ptr<const FilmsToWatch> films;
+  struct Watched {
+    std::int64_t prompt_tokens = 0, answer_tokens = 0;
+  };
+  Watched watched;  // what those turns cost
 };
 
 struct ChatCapabilities {
   bool chat = true;  // false: a pretrained model, which only continues text
   bool tools = false, thinking = false;
   bool vision = false, audio = false, video = false;
+  std::string no_vision, no_audio, no_video;  // why not; empty where it can
 };
 
 class ChatPreparer {
@@ -71,14 +89,24 @@ class ChatPreparer {
   const ChatCapabilities& capabilities() const { return capabilities_; }
 
   // FailedPrecondition "unsupported_value" for thinking, tools and formats that the model does not
-  // know; Unimplemented "unsupported_media", with the field, for media.
+  // know; Unimplemented "unsupported_media", with the field and the reason, for media that it, or
+  // this build, cannot take.
   Status check(const Conversation& conversation) const;
 
-  // Errors of check(); ResourceExhausted "context_length_exceeded"; InvalidArgument. `held`: ids
-  // whose spelling the prompt keeps where it can (held_spelling.h).
-  Result<PreparedChat> prepare(const ChatRequest& request,
-                               std::span<const TokenId> held = {}) const;
+  // Errors of check(); ResourceExhausted "context_length_exceeded"; InvalidArgument, for media too.
+  // Media are looked at and counted, not encoded. `held`: ids whose spelling the prompt keeps where
+  // it can (held_spelling.h). `go_on`, asked while films are looked through: false cancels.
+  Result<PreparedChat> prepare(const ChatRequest& request, std::span<const TokenId> held = {},
+                               const std::function<bool()>& go_on = {}) const;
   Result<PreparedChat> prepare(const RawRequest& request) const;
+  // Of a conversation whose media were looked at, in the order of `looks`.
+  Result<PreparedChat> prepare_looked(const ChatRequest& request, std::vector<MediaLook> looks,
+                                      std::span<const TokenId> held = {}) const;
+
+  // Computes the rows of the prompt's media from position `first` on; the prompt can run then.
+  // Cancelled when go_on says false.
+  Status encode_media(const PreparedChat& prepared, const std::function<bool()>& go_on,
+                      std::int64_t first = 0) const;
 
  private:
   ChatPreparer(const Engine& engine, const Tokenizer& tokenizer);
@@ -86,6 +114,10 @@ class ChatPreparer {
   Result<FittedPrompt> render_prompt(const Conversation& conversation, bool forget_oldest,
                                      std::span<const TokenId> held) const;
   void limit(const SamplingChoice& sampling, PreparedChat& prepared) const;
+  Status look_at_media(Conversation& conversation, const std::function<bool()>& go_on,
+                       std::vector<MediaLook>& looks) const;
+  Status check_media(const std::vector<Message>& messages) const;
+  Status check_medium(const Part& part, std::size_t message) const;
 
   const Engine& engine_;
   const Tokenizer& tokenizer_;

@@ -8,7 +8,7 @@
 
 #include "engine/engine.h"
 #include "engine/engine_step_model.h"
-#include "engine/golden.h"
+#include "formats/golden.h"
 #include "formats/test_files.h"
 #include "runtime/scheduler.h"
 

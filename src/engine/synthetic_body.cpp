@@ -324,8 +324,14 @@ Status write_synthetic_tensor(const GgufWriter::Tensor& tensor, const GgufWriter
 Result<SyntheticBody> SyntheticBody::make(const SyntheticOptions& options,
                                           const MemoryBudget& budget) {
   const GgufWriter layout = TRY(synthetic_layout(options));
+  return make(fmt::format("{} in {}", options.body, options.quant), layout, write_synthetic_tensor,
+              budget);
+}
+
+Result<SyntheticBody> SyntheticBody::make(std::string_view name, const GgufWriter& layout,
+                                          const GgufWriter::Source& source,
+                                          const MemoryBudget& budget) {
   const std::uint64_t size_bytes = layout.size_bytes();
-  const std::string name = fmt::format("{} in {}", options.body, options.quant);
   if (size_bytes > budget.size_bytes) {
     return resource_exhausted("{}: its weights need {}, the memory budget is {} ({})", name,
                               format_size(size_bytes), format_size(budget.size_bytes),
@@ -334,7 +340,7 @@ Result<SyntheticBody> SyntheticBody::make(const SyntheticOptions& options,
   const int fd = ::memfd_create("fourfold-bench", MFD_CLOEXEC);
   if (fd < 0) return Error{Code::Unknown, fmt::format("{}: {}", name, std::strerror(errno))};
   SyntheticBody body(fd, size_bytes);
-  TRY_IN(name, layout.write(fd, write_synthetic_tensor));
+  TRY_IN(name, layout.write(fd, source));
   return body;
 }
 

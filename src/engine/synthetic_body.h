@@ -38,6 +38,9 @@ class SyntheticBody {
  public:
   // ResourceExhausted with both sizes when the budget does not hold it.
   static Result<SyntheticBody> make(const SyntheticOptions& options, const MemoryBudget& budget);
+  // Any layout, its tensors written by `source`; `name` is for messages.
+  static Result<SyntheticBody> make(std::string_view name, const GgufWriter& layout,
+                                    const GgufWriter::Source& source, const MemoryBudget& budget);
   SyntheticBody(SyntheticBody&& other) noexcept;
   SyntheticBody& operator=(SyntheticBody&&) = delete;
   ~SyntheticBody();

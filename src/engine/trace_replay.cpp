@@ -41,6 +41,11 @@ Result<OutputMachineOptions> rules_of(const Trace& trace, const Tokenizer& token
 }
 
 Status check_ids(const Trace& trace, const Tokenizer& tokenizer) {
+  if (!trace.prompt.soft.empty()) {
+    return failed_precondition(
+        "the prompt has {} blocks of media, whose content a trace does not keep",
+        trace.prompt.soft.size());
+  }
   if (trace.prompt.ids.empty()) return data_loss("the trace has no prompt");
   for (const TokenId id : trace.prompt.ids) {
     if (!tokenizer.is_valid(id)) {

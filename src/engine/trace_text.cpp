@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/trace.h"
+#include "runtime/soft_batch.h"
 
 namespace fourfold {
 namespace {
@@ -54,6 +55,16 @@ JsonValue sampling_json(const SampleOptions& o) {
        {"frequency_penalty", number(o.frequency_penalty)},
        {"logit_bias", list_of(o.logit_bias, [](auto b) { return pair_json(b.id, b.bias); })},
        {"seed", number(o.seed)}});
+}
+
+// What tells a medium from another; its rows are not kept.
+JsonValue span_json(const SoftSpan& span) {
+  std::string key;
+  for (const std::uint8_t byte : span.rows->key) key += fmt::format("{:02x}", byte);
+  return JsonValue::object({{"first", number(span.first)},
+                            {"rows", number(span.rows->n_rows)},
+                            {"visual", JsonValue::of(span.rows->is_visual)},
+                            {"key", text(key)}});
 }
 
 std::string_view mode_name(ToolChoice::Mode mode) {
@@ -126,7 +137,7 @@ JsonValue request_json(const Trace& trace) {
        {"text", text(trace.prompt.text)},
        {"untrusted", list_of(trace.prompt.untrusted,
                              [](ByteRange range) { return pair_json(range.begin, range.end); })},
-       {"media", JsonValue::array()},
+       {"media", list_of(trace.prompt.soft, span_json)},
        {"thought_is_open", JsonValue::of(trace.prompt.thought_is_open)},
        {"raw", JsonValue::of(trace.is_raw)},
        {"hide_control", JsonValue::of(trace.hide_control)},
@@ -323,6 +334,24 @@ Status read_head(const Line& line, Trace& trace) {
   return line.take("fingerprint", trace.fingerprint);
 }
 
+Status read_span(const JsonValue& item, SoftSpan& span) {
+  const Line line(item);
+  auto rows = std::make_shared<SoftRows>();
+  std::string key;
+  TRY(line.take("first", span.first));
+  TRY(line.take("rows", rows->n_rows));
+  TRY(line.take("visual", rows->is_visual));
+  TRY(line.take("key", key));
+  if (key.size() != 2 * rows->key.size()) return data_loss("\"key\" of {} digits", key.size());
+  for (std::size_t i = 0; i < rows->key.size(); ++i) {
+    const char* begin = key.data() + 2 * i;
+    const auto end = std::from_chars(begin, begin + 2, rows->key[i], 16).ptr;
+    if (end != begin + 2) return data_loss("\"key\" is no hexadecimal number");
+  }
+  span.rows = std::move(rows);
+  return {};
+}
+
 Status read_request(const Line& line, Trace& trace) {
   constexpr std::size_t kMostCandidates = 1024;
   std::size_t n_candidates = 0;
@@ -331,6 +360,11 @@ Status read_request(const Line& line, Trace& trace) {
   TRY(line.take_list("untrusted", trace.prompt.untrusted, [](const JsonValue& item, ByteRange& r) {
     return Line::read_pair(item, r.begin, r.end);
   }));
+  TRY(line.take_list("media", trace.prompt.soft, read_span));
+  const auto n_ids = static_cast<std::int64_t>(trace.prompt.ids.size());
+  if (!check_soft(trace.prompt.soft, n_ids).ok()) {
+    return data_loss("\"media\" are not apart, or beyond the {} ids", n_ids);
+  }
   TRY(line.take("thought_is_open", trace.prompt.thought_is_open));
   TRY(line.take("raw", trace.is_raw));
   TRY(line.take("hide_control", trace.hide_control));

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/json.h"
 #include "base/utf8.h"
+#include "formats/json_section.h"
 #include "formats/model_config_forms.h"
 #include "formats/text_tensor_names.h"
 
@@ -29,106 +29,6 @@ constexpr double kDefaultQueryScalar = 256;  // Gemma 3
 constexpr int kGemma3Heads = 8;
 constexpr int kGemma3KvHeads = 4;
 constexpr int kGemma3Context = 131'072;
-
-// One JSON object with its place in the file, so that every complaint names file and key.
-// Null and absent are the same everywhere.
-class Section {
- public:
-  Section(const Json* object, std::string where) : object_(object), where_(std::move(where)) {}
-
-  // nullptr when the object itself is absent.
-  const Json* find(std::string_view key) const {
-    if (!object_) return nullptr;
-    const auto it = object_->find(key);
-    return it == object_->end() || it->is_null() ? nullptr : &*it;
-  }
-  bool present() const { return object_ != nullptr; }
-  const Json* object() const { return object_; }
-  std::string where(std::string_view key) const { return fmt::format("{}{}", where_, key); }
-
-  Result<Section> find_section(std::string_view key) const {
-    const auto* value = find(key);
-    if (value && !value->is_object()) return wrong(key, "an object");
-    return Section(value, fmt::format("{}{}.", where_, key));
-  }
-
-  Result<std::optional<int>> find_int(std::string_view key, Bounds bounds) const {
-    const auto* value = find(key);
-    if (!value) return std::optional<int>();
-    if (!value->is_number_integer()) return wrong(key, "a whole number");
-    const int number = TRY(bounded(where(key), integer(*value), bounds));
-    return std::optional(number);
-  }
-  Result<int> require_int(std::string_view key, Bounds bounds) const {
-    const auto value = TRY(find_int(key, bounds));
-    if (!value) return invalid_argument("{} is missing", where(key));
-    return *value;
-  }
-
-  Result<std::optional<double>> find_number(std::string_view key) const {
-    const auto* value = find(key);
-    if (!value) return std::optional<double>();
-    if (!value->is_number()) return wrong(key, "a number");
-    return std::optional(number(*value));
-  }
-  Result<std::optional<float>> find_positive(std::string_view key) const {
-    const auto value = TRY(find_number(key));
-    if (!value) return std::optional<float>();
-    const float checked = TRY(positive(where(key), *value));
-    return std::optional(checked);
-  }
-
-  Result<bool> flag(std::string_view key, bool otherwise) const {
-    const auto* value = find(key);
-    if (!value) return otherwise;
-    const auto* boolean = value->get_ptr<const bool*>();
-    if (!boolean) return wrong(key, "true or false");
-    return *boolean;
-  }
-
-  Result<std::string> text(std::string_view key, std::string_view otherwise) const {
-    const auto* value = find(key);
-    if (!value) return std::string(otherwise);
-    const auto* string = value->get_ptr<const std::string*>();
-    if (!string) return wrong(key, "a string");
-    return *string;
-  }
-
-  // A whole number or a list of them; nullopt when absent.
-  Result<std::optional<std::vector<std::int64_t>>> find_ints(std::string_view key) const {
-    using Ints = std::vector<std::int64_t>;
-    const auto* value = find(key);
-    if (!value) return std::optional<Ints>();
-    if (value->is_number_integer()) return std::optional(Ints{integer(*value)});
-    if (!value->is_array()) return wrong(key, "a whole number or a list of them");
-    Ints ints;
-    for (const auto& element : *value) {
-      if (!element.is_number_integer()) return wrong(key, "a list of whole numbers");
-      ints.push_back(integer(element));
-    }
-    return std::optional(std::move(ints));
-  }
-
-  Error wrong(std::string_view key, std::string_view expected) const {
-    return invalid_argument("{} is {} (expected {})", where(key), find(key)->type_name(), expected);
-  }
-
- private:
-  // Unsigned values above 2^63 become the largest i64: all our bounds are far below.
-  static std::int64_t integer(const Json& value) {
-    if (const auto* large = value.get_ptr<const Json::number_unsigned_t*>()) {
-      return static_cast<std::int64_t>(std::min<std::uint64_t>(*large, INT64_MAX));
-    }
-    return *value.get_ptr<const Json::number_integer_t*>();
-  }
-  static double number(const Json& value) {
-    if (const auto* real = value.get_ptr<const Json::number_float_t*>()) return *real;
-    return static_cast<double>(integer(value));
-  }
-
-  const Json* object_;  // view into the document of FolderConfigReader
-  std::string where_;   // "folder/config.json: text_config."
-};
 
 // The classes of config.json's model_type.
 struct ModelClass {
@@ -152,8 +52,8 @@ const TensorInfo* find_text_tensor(const Checkpoint& checkpoint, std::string_vie
 
 class FolderConfigReader {
  public:
-  FolderConfigReader(const Checkpoint& checkpoint, const ModelClass& model_class, Section root,
-                     Section sizes, Section generation)
+  FolderConfigReader(const Checkpoint& checkpoint, const ModelClass& model_class, JsonSection root,
+                     JsonSection sizes, JsonSection generation)
       : checkpoint_(checkpoint),
         class_(model_class),
         root_(std::move(root)),
@@ -298,7 +198,7 @@ class FolderConfigReader {
     return {};
   }
 
-  Status read_per_layer_config(const Section& per_layer) {
+  Status read_per_layer_config(const JsonSection& per_layer) {
     for (const auto& [key, entry] : per_layer.object()->items()) {
       const auto index = parse_index(key);
       if (!index || *index >= text_.layers.size()) {
@@ -356,14 +256,14 @@ class FolderConfigReader {
   }
 
   // rope_theta of the layer type, else the old key, else what `base` already has.
-  Status read_base(const Section& layer_type, std::string_view old_key, float& base) const {
+  Status read_base(const JsonSection& layer_type, std::string_view old_key, float& base) const {
     const auto theta = TRY(layer_type.find_positive("rope_theta"));
     const auto old_theta = TRY(sizes_.find_positive(old_key));
     base = theta.value_or(old_theta.value_or(base));
     return {};
   }
 
-  static Status check_rope_type(const Section& section,
+  static Status check_rope_type(const JsonSection& section,
                                 std::initializer_list<std::string_view> known) {
     for (const std::string_view key : {"rope_type", "type"}) {
       const auto type = TRY(section.text(key, *known.begin()));
@@ -464,7 +364,7 @@ class FolderConfigReader {
     return check_sampling(fmt::format("{}/generation_config.json", checkpoint_.path()), sampling);
   }
 
-  Result<std::vector<int>> read_ids(const Section& section, std::string_view key) const {
+  Result<std::vector<int>> read_ids(const JsonSection& section, std::string_view key) const {
     const auto ids = TRY(section.find_ints(key));
     if (!ids) return std::vector<int>();
     return token_ids(section.where(key), *ids, text_.vocab_size);
@@ -472,35 +372,21 @@ class FolderConfigReader {
 
   const Checkpoint& checkpoint_;
   const ModelClass& class_;
-  Section root_;        // config.json
-  Section sizes_;       // text_config, or config.json itself
-  Section generation_;  // generation_config.json, perhaps absent
+  JsonSection root_;        // config.json
+  JsonSection sizes_;       // text_config, or config.json itself
+  JsonSection generation_;  // generation_config.json, perhaps absent
   ModelConfig config_;
   TextConfig& text_ = config_.text;
   bool k_eq_v_ = false;
 };
 
 // A JSON file of the folder; null when it is absent.
-Result<Json> read_document(const Checkpoint& checkpoint, std::string_view file_name) {
-  const auto& text = checkpoint.json_text(file_name);
-  if (text.empty()) return Json();
-  const auto path = fmt::format("{}/{}", checkpoint.path(), file_name);
-  auto document = TRY_IN(path, parse_json(text));
-  if (!document.is_object()) return invalid_argument("{}: not a JSON object", path);
-  return document;
-}
-
-Section root_section(const Checkpoint& checkpoint, const Json& document,
-                     std::string_view file_name) {
-  return {document.is_null() ? nullptr : &document,
-          fmt::format("{}/{}: ", checkpoint.path(), file_name)};
-}
 
 }  // namespace
 
 Result<ModelConfig> read_folder_config(const Checkpoint& checkpoint) {
-  const auto config = TRY(read_document(checkpoint, "config.json"));
-  const auto generation = TRY(read_document(checkpoint, "generation_config.json"));
+  const auto config = TRY(read_json_document(checkpoint, "config.json"));
+  const auto generation = TRY(read_json_document(checkpoint, "generation_config.json"));
   const auto root = root_section(checkpoint, config, "config.json");
   const auto model_type = TRY(root.text("model_type", ""));
   const auto* model_class = std::ranges::find(kClasses, model_type, &ModelClass::model_type);

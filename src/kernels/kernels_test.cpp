@@ -71,7 +71,10 @@ TEST_P(Tables, MapElements) {
     compare([&](const Kernels& k, float* x) { k.scale(x, 1.0f / 3.0f, n); });
     compare([&](const Kernels& k, float* x) { k.multiply(a.data(), b.data(), n, x); });
     compare([&](const Kernels& k, float* x) { k.gelu_multiply(a.data(), b.data(), n, x); });
+    compare([&](const Kernels& k, float* x) { k.sigmoid_multiply(a.data(), b.data(), n, x); });
+    compare([&](const Kernels& k, float* x) { k.sigmoid_multiply(a.data(), a.data(), n, x); });
     compare([&](const Kernels& k, float* x) { k.softcap(x, n, 30.0f); });
+    compare([&](const Kernels& k, float* x) { k.clamp(x, -1.25f, 2.5f, n, x); });
   }
 }
 

@@ -189,9 +189,13 @@ void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row
                            .zero = direct ? packer.zero : kernels_.panel_zero},
                           stretch, static_cast<int>(n_tokens), s.acc.data());
   }
-  for (std::int64_t t = 0; t < n_tokens; ++t) {
-    std::memcpy(out.row(t) + first_row, s.acc.data() + t * kPanelRows,
-                sizeof(float) * static_cast<std::size_t>(n_rows));
+  const float* acc = s.acc.data();
+  for (std::int64_t t = 0; t < n_tokens; ++t, acc += kPanelRows) {
+    if (n_rows == kPanelRows) {  // a size that the compiler knows
+      std::memcpy(out.row(t) + first_row, acc, sizeof(float) * kPanelRows);
+    } else {
+      std::memcpy(out.row(t) + first_row, acc, sizeof(float) * static_cast<std::size_t>(n_rows));
+    }
   }
 }
 

@@ -83,6 +83,26 @@ struct AttendBlock {
   float* out;  // [n_queries, channels] running Σ exp(score − max) · v
 };
 
+// Turns the scores of 16 queries and a stretch of keys into weights of seven bits, as a panel: what
+// these keys add to a running softmax. A group of 32 keys has one scale a query.
+struct SoftmaxPanel {
+  const float* scores;  // [n_keys, 16]
+  int n_keys;           // multiple of 32
+  int n_visible;        // 1 … n_keys; those behind weigh nothing
+  float* max;           // [16] running maximum
+  float* sum;           // [16] running sum of the weights, as they were rounded
+  float* correction;    // [16] what values summed so far are to be multiplied with
+  std::uint8_t* panel;  // [n_keys · 16] as pack_panel makes it, weights 0 … 127
+  float* scales;        // [n_keys / 32, 16]
+};
+// The weight of a score is 127 · 2^u rounded to nearest even, u = x · kLog2e for its distance x to
+// the largest of the group, and at least kLeastExponent: n whole and |f| <= 1/2 of it, and 127 ·
+// 2^f by a polynomial.
+inline constexpr float kPanelWeight = 127.0f;
+inline constexpr float kLog2e = 1.44269504f;
+inline constexpr float kLeastExponent = -16.0f;
+inline constexpr float kWeightTerms[] = {126.990419f, 88.0283661f, 30.8152138f, 7.09146190f};
+
 struct Kernels {
   const char* name;
 
@@ -95,7 +115,11 @@ struct Kernels {
   void (*multiply)(const float* a, const float* b, int n, float* out);
   // out = gelu(gate) ⊙ up with the tanh form of GELU (text-model.md 3.8).
   void (*gelu_multiply)(const float* gate, const float* up, int n, float* out);
+  // out = a ⊙ sigmoid(b). With a = b it is SiLU; out may be either.
+  void (*sigmoid_multiply)(const float* a, const float* b, int n, float* out);
   void (*softcap)(float* x, int n, float cap);  // x = cap · tanh(x / cap)
+  // out = x within [low, high]; NaN stays. out may be x.
+  void (*clamp)(const float* x, float low, float high, int n, float* out);
   // x = exp(x − shift); returns the sum.
   float (*exp_sum)(float* x, int n, float shift);
   // Rotates the pairs (j, j + distance), j < n_pairs, by the angles whose cos and sin are given.
@@ -131,6 +155,7 @@ struct Kernels {
   void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
 
   void (*attend_block)(const AttendBlock& block);
+  void (*softmax_panel)(const SoftmaxPanel& stretch);
 };
 
 }  // namespace fourfold

@@ -3,6 +3,7 @@
 // or belongs to another sequence, changes the answer.
 #pragma once
 
+#include <bit>
 #include <condition_variable>
 #include <cstring>
 #include <functional>
@@ -22,10 +23,12 @@ namespace fourfold {
 inline constexpr int kFakeVocab = 97;
 inline constexpr int kFakeWindow = 40;
 inline constexpr int kFakeChunk = 24;  // a ring of 64 rows
+inline constexpr int kFakeWidth = 1;   // of soft rows
 
 // A ring layer and a global one; 4096 bytes a block of 64 tokens and layer.
-inline std::shared_ptr<const KvPlan> fake_plan() {
+inline std::shared_ptr<const KvPlan> fake_plan(bool whole_blocks = false) {
   KvPlan plan;
+  plan.whole_blocks = whole_blocks;
   plan.window = kFakeWindow;
   plan.chunk = kFakeChunk;
   const KvLayout layout{.type = KvType::F32, .n_heads = 1, .channels = 8};
@@ -51,11 +54,27 @@ inline std::span<const TokenId> fake_window(std::span<const TokenId> ids) {
   return ids.last(std::min<std::size_t>(ids.size(), kFakeWindow));
 }
 
+// What a soft row is to the model, which knows ids alone.
+inline TokenId fake_id(float value) { return std::bit_cast<TokenId>(value); }
+
+// A prompt as the model sees it.
+inline std::vector<TokenId> fake_prompt(std::vector<TokenId> prompt,
+                                        std::span<const SoftSpan> soft) {
+  for (const SoftSpan& span : soft) {
+    for (std::int64_t r = 0; r < span.rows->n_rows; ++r) {
+      prompt[static_cast<std::size_t>(span.first + r)] =
+          fake_id(span.rows->values[static_cast<std::size_t>(r)]);
+    }
+  }
+  return prompt;
+}
+
 // What a test sees of the model, and does to it.
 struct FakeModelControl {
   struct Row {
     TokenId first_id;  // of the sequence
     std::int64_t position, n_rows, n_prompt;
+    std::vector<std::int32_t> blocks;
   };
 
   std::mutex mutex;
@@ -110,8 +129,11 @@ class FakeStepModel : public StepModel {
     std::unique_lock lock(control_->mutex);
     std::vector<FakeModelControl::Row> rows;
     for (const StepSegment& segment : segments) {
-      rows.push_back({segment.ids[0], segment.rows.position,
-                      static_cast<std::int64_t>(segment.rows.ids.size()), segment.n_prompt});
+      rows.push_back({segment.ids[0],
+                      segment.rows.position,
+                      static_cast<std::int64_t>(segment.rows.ids.size()),
+                      segment.n_prompt,
+                      {segment.rows.blocks.begin(), segment.rows.blocks.end()}});
     }
     control_->is_waiting = control_->closed;
     control_->changed.notify_all();
@@ -133,10 +155,14 @@ class FakeStepModel : public StepModel {
 
   void run(const StepSegment& segment) {
     const auto& rows = segment.rows;
+    std::vector<TokenId> seen(rows.ids.begin(), rows.ids.end());
+    for (std::size_t e = 0; e < rows.embed_rows.size(); ++e) {
+      seen[static_cast<std::size_t>(rows.embed_rows[e])] = fake_id(rows.embeds[e]);
+    }
     std::size_t next_wanted = 0;
     for (std::size_t i = 0; i < rows.ids.size(); ++i) {
       const std::int64_t position = rows.position + static_cast<std::int64_t>(i);
-      for (const KvView& view : rows.kv) std::memcpy(place(view, position), &rows.ids[i], 4);
+      for (const KvView& view : rows.kv) std::memcpy(place(view, position), &seen[i], 4);
       if (next_wanted == rows.wanted.size()) continue;
       if (rows.wanted[next_wanted] != static_cast<std::int32_t>(i)) continue;
       ++next_wanted;

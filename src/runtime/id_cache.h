@@ -1,4 +1,4 @@
-// For tests: K/V caches of fake_plan that hold the ids themselves.
+// For tests: K/V caches of fake_plan that hold the ids themselves, the lower half of each.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,17 +12,19 @@
 
 #include "runtime/fake_step_model.h"
 #include "runtime/kv_cache.h"
+#include "runtime/position_key.h"
 
 namespace fourfold {
 
 // first, first + 1, …
-inline std::vector<TokenId> some_ids(TokenId first, int n) {
-  std::vector<TokenId> ids;
-  for (int i = 0; i < n; ++i) ids.push_back(first + i);
+inline std::vector<PositionKey> some_ids(PositionKey first, int n) {
+  std::vector<PositionKey> ids;
+  for (int i = 0; i < n; ++i) ids.push_back(first + static_cast<PositionKey>(i));
   return ids;
 }
 
-inline std::vector<TokenId> operator+(std::vector<TokenId> a, const std::vector<TokenId>& b) {
+template <class T>
+std::vector<T> operator+(std::vector<T> a, const std::vector<T>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -32,7 +34,7 @@ inline std::byte* id_place(const KvCache& cache, int layer, std::int64_t positio
   return view.block(position / kKeyBlock) + position % kKeyBlock * view.layout.k_row_bytes();
 }
 
-inline void append_ids(KvCache& cache, std::span<const TokenId> ids) {
+inline void append_ids(KvCache& cache, std::span<const PositionKey> ids) {
   while (!ids.empty()) {
     const auto chunk = ids.first(std::min<std::size_t>(ids.size(), kFakeChunk));
     ASSERT_TRUE(cache.make_room(static_cast<std::int64_t>(chunk.size())).ok());
@@ -46,14 +48,14 @@ inline void append_ids(KvCache& cache, std::span<const TokenId> ids) {
 }
 
 inline KvCache id_cache(std::shared_ptr<const KvPlan> plan, std::shared_ptr<KvUsage> usage,
-                        const std::vector<TokenId>& ids) {
+                        const std::vector<PositionKey>& ids) {
   KvCache cache(std::move(plan), std::move(usage));
   append_ids(cache, ids);
   return cache;
 }
 
 // All of them, in the ring as far as the window goes.
-inline bool holds_ids(const KvCache& cache, std::span<const TokenId> ids) {
+inline bool holds_ids(const KvCache& cache, std::span<const PositionKey> ids) {
   if (cache.length() != static_cast<std::int64_t>(ids.size())) return false;
   for (std::int64_t p = 0; p < cache.length(); ++p) {
     for (const int layer : {0, 1}) {

@@ -91,23 +91,27 @@ KvCache::Block KvCache::new_block(std::int64_t bytes) const {
   });
 }
 
-std::int64_t KvCache::room_bytes(std::int64_t n) const {
+std::int64_t KvCache::room_bytes(std::int64_t n, std::int64_t largest_step) const {
   if (n <= 0) return 0;
   const std::int64_t first = length_ / kKeyBlock;
   const std::int64_t last = (length_ + n - 1) / kKeyBlock;
+  // As make_room and grow_rings would have them.
+  const std::int64_t ring = std::max(ring_blocks_, blocks_for(plan_->window - 1 + largest_step));
+  const std::int64_t ring_end = ring == ring_blocks_ ? last + 1 : blocks_for(written_);
+  const std::int64_t ring_first = ring == ring_blocks_ ? 0 : ring_end - ring_blocks_;
   std::int64_t total = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const KvLayerPlan& planned = plan_->layers[i];
     if (!planned.owns) continue;
     const std::vector<Block>& blocks = layers_[i].blocks;
     const auto n_held = static_cast<std::int64_t>(blocks.size());
-    const std::int64_t end = planned.ring ? std::min(last + 1, first + ring_blocks_) : last + 1;
-    std::int64_t n_new = planned.ring ? 0 : end - std::max(first, n_held);
-    if (n_new < 0) n_new = 0;
+    const std::int64_t end = planned.ring ? std::min(last + 1, first + ring) : last + 1;
+    std::int64_t n_new = 0;
     for (std::int64_t b = first; b < end; ++b) {
-      if (!planned.ring && b >= n_held) break;
-      const Block& block = blocks[static_cast<std::size_t>(planned.ring ? b % ring_blocks_ : b)];
-      if (!block || block.use_count() > 1) ++n_new;
+      const bool is_held = planned.ring ? b >= ring_first && b < ring_end : b < n_held;
+      const std::int64_t slot = planned.ring ? b % ring_blocks_ : b;
+      const Block* block = is_held ? &blocks[static_cast<std::size_t>(slot)] : nullptr;
+      if (!block || !*block || block->use_count() > 1) ++n_new;
     }
     total += n_new * planned.layout.block_bytes();
   }

@@ -63,8 +63,9 @@ class KvCache {
   // The same without the blocks in `seen`, to which it adds them: over several caches, the bytes
   // that they hold together.
   std::int64_t size_bytes(std::unordered_set<const void*>& seen) const;
-  // Bytes that the next n rows would take, fed in chunks: new blocks and copies of shared ones.
-  std::int64_t room_bytes(std::int64_t n) const;
+  // Bytes that the next n rows would take, fed in chunks, one of them perhaps larger than the
+  // plan's: new blocks and copies of shared ones.
+  std::int64_t room_bytes(std::int64_t n, std::int64_t largest_step = 0) const;
 
   // What a file needs beside the pages to bring a cache back.
   struct Extent {

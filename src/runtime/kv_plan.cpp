@@ -6,13 +6,17 @@
 
 namespace fourfold {
 
-std::int64_t KvPlan::ring_rows() const { return round_up(window - 1 + chunk, kKeyBlock); }
+std::int64_t KvPlan::ring_rows() const { return ring_rows(0); }
 
-std::int64_t KvPlan::bytes(std::int64_t n_tokens) const {
+std::int64_t KvPlan::ring_rows(std::int64_t largest_step) const {
+  return round_up(window - 1 + std::max<std::int64_t>(chunk, largest_step), kKeyBlock);
+}
+
+std::int64_t KvPlan::bytes(std::int64_t n_tokens, std::int64_t largest_step) const {
   std::int64_t total = 0;
   for (const KvLayerPlan& layer : layers) {
     if (!layer.owns) continue;
-    const std::int64_t rows = layer.ring ? std::min(n_tokens, ring_rows()) : n_tokens;
+    const std::int64_t rows = layer.ring ? std::min(n_tokens, ring_rows(largest_step)) : n_tokens;
     total += round_up(rows, kKeyBlock) / kKeyBlock * layer.layout.block_bytes();
   }
   return total;
@@ -39,6 +43,7 @@ KvPlan make_kv_plan(const TextConfig& config, const std::vector<int>& folded_pai
   KvPlan plan;
   plan.window = config.sliding_window;
   plan.chunk = options.chunk;
+  plan.whole_blocks = config.bidirectional_vision;
   for (int i = 0; i < config.n_layers; ++i) {
     const LayerConfig& layer = config.layers[static_cast<std::size_t>(i)];
     KvLayerPlan planned;

@@ -27,11 +27,15 @@ struct KvPlan {
   std::vector<KvLayerPlan> layers;  // [L]
   int window = 0;                   // W
   int chunk = 0;
+  // Rows of a picture see each other on sliding layers: they run in one step (text-model.md 3.6).
+  bool whole_blocks = false;
 
   // Rows of a ring: W − 1 + chunk, in whole key blocks.
   std::int64_t ring_rows() const;
+  // The same after a step of that many rows, if it was larger than a chunk.
+  std::int64_t ring_rows(std::int64_t largest_step) const;
   // Bytes of one sequence that holds n_tokens. Rings are as long as the tokens while these are few.
-  std::int64_t bytes(std::int64_t n_tokens) const;
+  std::int64_t bytes(std::int64_t n_tokens, std::int64_t largest_step = 0) const;
   // Bytes that one more token costs below the window, and beyond it.
   std::int64_t bytes_per_token_within_window() const;
   std::int64_t bytes_per_token_beyond_window() const;

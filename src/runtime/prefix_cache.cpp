@@ -9,22 +9,17 @@ namespace {
 
 constexpr std::int64_t kNowhere = std::numeric_limits<std::int64_t>::max();
 
-std::int64_t length_of(std::span<const TokenId> ids) {
-  return static_cast<std::int64_t>(ids.size());
-}
-
-std::size_t n_equal(std::span<const TokenId> a, std::span<const TokenId> b) {
-  const auto end = std::ranges::mismatch(a, b);
-  return static_cast<std::size_t>(end.in1 - a.begin());
+std::int64_t length_of(std::span<const PositionKey> keys) {
+  return static_cast<std::int64_t>(keys.size());
 }
 
 }  // namespace
 
 struct PrefixCache::Node {
   Node* parent = nullptr;
-  std::vector<TokenId> edge;  // from the parent to here
-  std::int64_t length = 0;    // from the root to here
-  std::map<TokenId, std::unique_ptr<Node>> children;
+  std::vector<PositionKey> edge;  // from the parent to here
+  std::int64_t length = 0;        // from the root to here
+  std::map<PositionKey, std::unique_ptr<Node>> children;
 
   std::optional<KvCache> cache;
   bool pinned = false;
@@ -47,14 +42,14 @@ PrefixCache::~PrefixCache() = default;
 
 // --- looking up ---
 
-PrefixCache::Walk PrefixCache::walk(std::span<const TokenId> ids) const {
+PrefixCache::Walk PrefixCache::walk(std::span<const PositionKey> keys) const {
   Node* node = root_.get();
   std::size_t done = 0;
-  while (done < ids.size()) {
-    const auto next = node->children.find(ids[done]);
+  while (done < keys.size()) {
+    const auto next = node->children.find(keys[done]);
     if (next == node->children.end()) break;
     Node* child = next->second.get();
-    const std::size_t n = n_equal(child->edge, ids.subspan(done));
+    const auto n = static_cast<std::size_t>(n_equal(child->edge, keys.subspan(done)));
     done += n;
     node = child;
     if (n < child->edge.size()) break;
@@ -62,11 +57,12 @@ PrefixCache::Walk PrefixCache::walk(std::span<const TokenId> ids) const {
   return {node, static_cast<std::int64_t>(done)};
 }
 
-PrefixCache::Node* PrefixCache::find_source(const Walk& walk, std::int64_t& usable) const {
+PrefixCache::Node* PrefixCache::find_source(std::span<const PositionKey> keys, const Walk& walk,
+                                            std::int64_t& usable) const {
   // Upwards from the end of the walk: the first node in whose subtree a cache reaches back to where
-  // the ids leave it has the longest usable prefix.
+  // the keys leave it has the longest usable prefix.
   for (Node* node = walk.below; node && node->length > 0; node = node->parent) {
-    usable = std::min(walk.n_common, node->length);
+    usable = whole_blocks(keys, std::min(walk.n_common, node->length));
     if (usable <= 0) break;
     if (node->reach > usable) continue;
     while (!node->cache || node->cache->lowest_rewind() > usable) {
@@ -80,17 +76,17 @@ PrefixCache::Node* PrefixCache::find_source(const Walk& walk, std::int64_t& usab
   return nullptr;
 }
 
-PrefixCache::Match PrefixCache::find(std::span<const TokenId> ids) const {
+PrefixCache::Match PrefixCache::find(std::span<const PositionKey> keys) const {
   Match match;
-  const Walk end = walk(ids);
-  match.common = end.n_common;
-  find_source(end, match.usable);
+  const Walk end = walk(keys);
+  match.common = whole_blocks(keys, end.n_common);
+  find_source(keys, end, match.usable);
   return match;
 }
 
-std::optional<KvCache> PrefixCache::take(std::span<const TokenId> ids) {
+std::optional<KvCache> PrefixCache::take(std::span<const PositionKey> keys) {
   std::int64_t usable = 0;
-  Node* node = find_source(walk(ids), usable);
+  Node* node = find_source(keys, walk(keys), usable);
   if (!node) return std::nullopt;
   touch(*node);
   KvCache cache = node->cache->fork();
@@ -98,19 +94,19 @@ std::optional<KvCache> PrefixCache::take(std::span<const TokenId> ids) {
   return cache;
 }
 
-// The one with exactly these ids, or null.
-PrefixCache::Node* PrefixCache::find_node(std::span<const TokenId> ids) const {
-  const Walk end = walk(ids);
-  return end.n_common == length_of(ids) && end.below->length == end.n_common ? end.below : nullptr;
+// The one with exactly these keys, or null.
+PrefixCache::Node* PrefixCache::find_node(std::span<const PositionKey> keys) const {
+  const Walk end = walk(keys);
+  return end.n_common == length_of(keys) && end.below->length == end.n_common ? end.below : nullptr;
 }
 
 // --- keeping ---
 
-// The node of these ids, made where there is none; an edge that they end in is split.
-PrefixCache::Node* PrefixCache::node_at(std::span<const TokenId> ids) {
-  const Walk end = walk(ids);
+// The node of these keys, made where there is none; an edge that they end in is split.
+PrefixCache::Node* PrefixCache::node_at(std::span<const PositionKey> keys) {
+  const Walk end = walk(keys);
   Node* node = end.below;
-  const std::int64_t n_ids = length_of(ids);
+  const std::int64_t n_keys = length_of(keys);
   if (end.n_common < node->length) {
     Node* parent = node->parent;
     const auto n_upper = static_cast<std::size_t>(end.n_common - parent->length);
@@ -127,18 +123,18 @@ PrefixCache::Node* PrefixCache::node_at(std::span<const TokenId> ids) {
     slot = std::move(upper);
     node = slot.get();
   }
-  if (node->length == n_ids) return node;
+  if (node->length == n_keys) return node;
   auto leaf = std::make_unique<Node>();
   leaf->parent = node;
-  leaf->edge.assign(ids.begin() + static_cast<std::ptrdiff_t>(node->length), ids.end());
-  leaf->length = n_ids;
+  leaf->edge.assign(keys.begin() + static_cast<std::ptrdiff_t>(node->length), keys.end());
+  leaf->length = n_keys;
   return (node->children[leaf->edge[0]] = std::move(leaf)).get();
 }
 
-void PrefixCache::insert(std::span<const TokenId> ids, const KvCache& cache,
+void PrefixCache::insert(std::span<const PositionKey> keys, const KvCache& cache,
                          bool is_worth_storing) {
-  if (ids.empty() || length_of(ids) != cache.length()) return;
-  Node* node = node_at(ids);
+  if (keys.empty() || is_soft(keys.back()) || length_of(keys) != cache.length()) return;
+  Node* node = node_at(keys);
   if (node->cache) {
     touch(*node);
   } else {
@@ -152,7 +148,7 @@ void PrefixCache::hold(Node& node, KvCache cache) {
     if (n_holders_[block]++ == 0) size_bytes_ += bytes;
   });
   node.cache.emplace(std::move(cache));
-  node.pinned = pins_.contains(ids_of(node));
+  node.pinned = pins_.contains(keys_of(node));
   node.last_use = std::chrono::steady_clock::now();
   auto& list = node.pinned ? recent_pinned_ : recent_;
   list.push_front(&node);
@@ -199,7 +195,7 @@ void PrefixCache::prune(Node* node) {
   }
   if (node->parent && !node->cache && node->children.size() == 1) {
     Node* parent = node->parent;
-    const TokenId first = node->edge[0];
+    const PositionKey first = node->edge[0];
     std::unique_ptr<Node> child = std::move(node->children.begin()->second);
     child->edge.insert(child->edge.begin(), node->edge.begin(), node->edge.end());
     child->parent = parent;
@@ -209,21 +205,21 @@ void PrefixCache::prune(Node* node) {
   for (Node* up = node; up; up = up->parent) up->update_reach();
 }
 
-std::vector<TokenId> PrefixCache::ids_of(const Node& node) const {
-  std::vector<TokenId> ids(static_cast<std::size_t>(node.length));
-  auto end = ids.end();
+std::vector<PositionKey> PrefixCache::keys_of(const Node& node) const {
+  std::vector<PositionKey> keys(static_cast<std::size_t>(node.length));
+  auto end = keys.end();
   for (const Node* up = &node; up->parent; up = up->parent) {
     end = std::copy_backward(up->edge.begin(), up->edge.end(), end);
   }
-  return ids;
+  return keys;
 }
 
 std::optional<CachedPrefix> PrefixCache::evict_last(std::list<Node*>& list) {
   if (list.empty()) return std::nullopt;
   Node& node = *list.back();
   const bool to_store = node.unstored;
-  std::vector<TokenId> ids = ids_of(node);
-  return CachedPrefix{std::move(ids), remove(node), to_store};
+  std::vector<PositionKey> keys = keys_of(node);
+  return CachedPrefix{std::move(keys), remove(node), to_store};
 }
 
 std::optional<CachedPrefix> PrefixCache::evict_oldest() { return evict_last(recent_); }
@@ -243,49 +239,49 @@ std::optional<CachedPrefix> PrefixCache::take_idle(std::chrono::steady_clock::ti
       if (!node.unstored) continue;
       set_worth(node, false);
       node.stored = true;
-      return CachedPrefix{ids_of(node), node.cache->fork(), true};
+      return CachedPrefix{keys_of(node), node.cache->fork(), true};
     }
   }
   return std::nullopt;
 }
 
-void PrefixCache::leave_unstored(std::span<const TokenId> ids) {
-  Node* node = find_node(ids);
+void PrefixCache::leave_unstored(std::span<const PositionKey> keys) {
+  Node* node = find_node(keys);
   if (node && !node->pinned) set_worth(*node, false);
 }
 
 // --- pins ---
 
-void PrefixCache::pin(std::vector<TokenId> ids) {
-  if (ids.empty()) return;
-  const int n_pins = ++pins_[ids];
+void PrefixCache::pin(std::vector<PositionKey> keys) {
+  if (keys.empty()) return;
+  const int n_pins = ++pins_[keys];
   if (n_pins > 1) return;
   std::int64_t usable = 0;
-  Node* source = find_source(walk(ids), usable);
-  if (!source || usable < length_of(ids)) return;
+  Node* source = find_source(keys, walk(keys), usable);
+  if (!source || usable < length_of(keys)) return;
   KvCache cache = source->cache->fork();
   if (!cache.rewind(usable).ok()) return;
-  Node* node = node_at(ids);
+  Node* node = node_at(keys);
   if (node->cache) remove(*node);  // is put back below, among the pinned ones
-  node = node_at(ids);
+  node = node_at(keys);
   hold(*node, std::move(cache));
   set_worth(*node, true);
 }
 
-void PrefixCache::unpin(const std::vector<TokenId>& ids) {
-  const auto entry = pins_.find(ids);
+void PrefixCache::unpin(const std::vector<PositionKey>& keys) {
+  const auto entry = pins_.find(keys);
   if (entry == pins_.end() || --entry->second > 0) return;
   pins_.erase(entry);
-  Node* node = find_node(ids);
+  Node* node = find_node(keys);
   if (!node || !node->pinned) return;
   node->pinned = false;
   recent_.splice(recent_.begin(), recent_pinned_, node->place);
 }
 
-std::vector<std::int64_t> PrefixCache::pinned_lengths(std::span<const TokenId> ids) const {
+std::vector<std::int64_t> PrefixCache::pinned_lengths(std::span<const PositionKey> keys) const {
   std::vector<std::int64_t> lengths;
   for (const auto& [pinned, n_pins] : pins_) {
-    if (pinned.size() <= ids.size() && std::ranges::equal(pinned, ids.first(pinned.size()))) {
+    if (pinned.size() <= keys.size() && std::ranges::equal(pinned, keys.first(pinned.size()))) {
       lengths.push_back(length_of(pinned));
     }
   }

@@ -1,7 +1,8 @@
-// K/V caches of prefixes that other prompts may share: a radix tree over token ids. What is reused
-// is equal token by token.
+// K/V caches of prefixes that other prompts may share: a radix tree over what stands at each
+// position (position_key.h). What is reused is equal position by position and ends outside of media
+// blocks.
 //
-//   prefixes.insert(ids, cache);                    // a fork: blocks are shared
+//   prefixes.insert(keys, cache);                   // a fork: blocks are shared
 //   if (auto hit = prefixes.take(prompt)) …         // the longest prefix that can be gone on from
 //
 // A node that holds a cache serves prompts that pass through it, and prompts that part from it
@@ -21,12 +22,12 @@
 #include <vector>
 
 #include "runtime/kv_cache.h"
-#include "tokenizer/token_id.h"
+#include "runtime/position_key.h"
 
 namespace fourfold {
 
 struct CachedPrefix {
-  std::vector<TokenId> ids;  // as many as the cache holds
+  std::vector<PositionKey> keys;  // as many as the cache holds
   KvCache cache;
   bool to_store = false;  // worth a place on the disk, and not there yet
 };
@@ -43,12 +44,14 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
-  Match find(std::span<const TokenId> ids) const;
-  // A cache that holds the usable part of ids, which counts as used now. Null if there is none.
-  std::optional<KvCache> take(std::span<const TokenId> ids);
-  // Keeps a fork of this cache, which holds these ids; what is there already stays and counts as
-  // used now. No effect without ids.
-  void insert(std::span<const TokenId> ids, const KvCache& cache, bool is_worth_storing = false);
+  Match find(std::span<const PositionKey> keys) const;
+  // A cache that holds the usable part of keys, which counts as used now. Null if there is none.
+  std::optional<KvCache> take(std::span<const PositionKey> keys);
+  // Keeps a fork of this cache, which holds these keys; what is there already stays and counts as
+  // used now. No effect without keys, nor if
+  // they end with a soft position: perhaps its block goes on.
+  void insert(std::span<const PositionKey> keys, const KvCache& cache,
+              bool is_worth_storing = false);
 
   // Takes out the one that was not used for longest; null if only pinned ones are left.
   std::optional<CachedPrefix> evict_oldest();
@@ -59,15 +62,15 @@ class PrefixCache {
   // A fork of one that is worth a place on the disk, has none, and was not used since then: the
   // oldest. From here on it counts as stored.
   std::optional<CachedPrefix> take_idle(std::chrono::steady_clock::time_point since);
-  // These ids are in another file too.
-  void leave_unstored(std::span<const TokenId> ids);
+  // These keys are in another file too.
+  void leave_unstored(std::span<const PositionKey> keys);
   bool has_unstored() const { return n_unstored_ > 0; }
 
-  // Counted: as many calls of unpin undo it. Pinned ids need not be here yet.
-  void pin(std::vector<TokenId> ids);
-  void unpin(const std::vector<TokenId>& ids);
-  // Lengths, ascending, of the pinned prefixes that these ids begin with.
-  std::vector<std::int64_t> pinned_lengths(std::span<const TokenId> ids) const;
+  // Counted: as many calls of unpin undo it. Pinned keys need not be here yet.
+  void pin(std::vector<PositionKey> keys);
+  void unpin(const std::vector<PositionKey>& keys);
+  // Lengths, ascending, of the pinned prefixes that these keys begin with.
+  std::vector<std::int64_t> pinned_lengths(std::span<const PositionKey> keys) const;
 
   std::size_t n_prefixes() const { return recent_.size() + recent_pinned_.size(); }
   std::size_t n_evictable() const { return recent_.size(); }
@@ -78,29 +81,30 @@ class PrefixCache {
 
  private:
   struct Node;
-  // Where a walk along ids ends: below `below`, which has the first n_common of them.
+  // Where a walk along keys ends: below `below`, which has the first n_common of them.
   struct Walk {
     Node* below;
     std::int64_t n_common;
   };
 
-  Walk walk(std::span<const TokenId> ids) const;
-  // The node from whose cache ids can be gone on, and how far; null if there is none.
-  Node* find_source(const Walk& walk, std::int64_t& usable) const;
-  Node* find_node(std::span<const TokenId> ids) const;
-  Node* node_at(std::span<const TokenId> ids);
+  Walk walk(std::span<const PositionKey> keys) const;
+  // The node from whose cache keys can be gone on, and how far; null if there is none.
+  Node* find_source(std::span<const PositionKey> keys, const Walk& walk,
+                    std::int64_t& usable) const;
+  Node* find_node(std::span<const PositionKey> keys) const;
+  Node* node_at(std::span<const PositionKey> keys);
   void hold(Node& node, KvCache cache);
   void set_worth(Node& node, bool is_worth_storing);
   void touch(Node& node);
   KvCache remove(Node& node);
   void prune(Node* node);
-  std::vector<TokenId> ids_of(const Node& node) const;
+  std::vector<PositionKey> keys_of(const Node& node) const;
   std::optional<CachedPrefix> evict_last(std::list<Node*>& list);
 
   std::unique_ptr<Node> root_;
   std::list<Node*> recent_;         // nodes with a cache, the latest first
   std::list<Node*> recent_pinned_;  // the same, pinned
-  std::map<std::vector<TokenId>, int> pins_;
+  std::map<std::vector<PositionKey>, int> pins_;
   std::unordered_map<const void*, int> n_holders_;  // of each block
   std::int64_t size_bytes_ = 0;
   int n_unstored_ = 0;

@@ -10,7 +10,7 @@
 namespace fourfold {
 namespace {
 
-using Ids = std::vector<TokenId>;
+using Ids = std::vector<PositionKey>;
 
 class PrefixCacheTest : public testing::Test {
  protected:
@@ -102,10 +102,10 @@ TEST_F(PrefixCacheTest, EvictsWhatWasNotUsedForLongestAndCountsSharedBlocksOnce)
   prefixes_.take(trunk);
   const auto first = prefixes_.evict_oldest();
   ASSERT_TRUE(first);
-  EXPECT_EQ(first->ids, trunk + some_ids(300, 64));
-  EXPECT_TRUE(holds_ids(first->cache, first->ids));
-  EXPECT_EQ(prefixes_.evict_oldest()->ids, some_ids(700, 10));
-  EXPECT_EQ(prefixes_.evict_oldest()->ids, trunk);
+  EXPECT_EQ(first->keys, trunk + some_ids(300, 64));
+  EXPECT_TRUE(holds_ids(first->cache, first->keys));
+  EXPECT_EQ(prefixes_.evict_oldest()->keys, some_ids(700, 10));
+  EXPECT_EQ(prefixes_.evict_oldest()->keys, trunk);
   EXPECT_FALSE(prefixes_.evict_oldest());
   EXPECT_EQ(usable(trunk), 0);
 }
@@ -134,7 +134,7 @@ TEST_F(PrefixCacheTest, CountsPins) {
   EXPECT_FALSE(prefixes_.evict_oldest());
   prefixes_.unpin(ids);
   prefixes_.unpin(ids);  // once too often
-  EXPECT_EQ(prefixes_.evict_oldest()->ids, ids);
+  EXPECT_EQ(prefixes_.evict_oldest()->keys, ids);
 }
 
 TEST_F(PrefixCacheTest, PinsAPartOfWhatItHolds) {
@@ -144,7 +144,7 @@ TEST_F(PrefixCacheTest, PinsAPartOfWhatItHolds) {
   prefixes_.clear();
   EXPECT_EQ(usable(some_ids(0, 60)), 40);
   // Evicted for want of memory it stays pinned in name, and is pinned again when it comes back.
-  EXPECT_EQ(prefixes_.evict_oldest_pinned()->ids, some_ids(0, 40));
+  EXPECT_EQ(prefixes_.evict_oldest_pinned()->keys, some_ids(0, 40));
   EXPECT_EQ(usable(some_ids(0, 60)), 0);
   insert(some_ids(0, 40));
   EXPECT_FALSE(prefixes_.evict_oldest());
@@ -173,7 +173,7 @@ TEST_F(PrefixCacheTest, AgreesWithAPlainListOverRandomUse) {
     } else if (i % 3 == 1 && held.size() > 12) {
       const auto evicted = prefixes_.evict_oldest();
       ASSERT_TRUE(evicted);
-      ASSERT_EQ(evicted->ids, held.back());
+      ASSERT_EQ(evicted->keys, held.back());
       held.pop_back();
     }
     std::int64_t best = 0, common = 0;

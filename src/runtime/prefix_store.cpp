@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The bytes: docs/formats/stored-prefix.md.
-constexpr char kMagic[8] = {'f', 'f', 'p', 'r', 'e', 'f', '0', '1'};
+constexpr char kMagic[8] = {'f', 'f', 'p', 'r', 'e', 'f', '0', '2'};
 constexpr std::string_view kSuffix = ".prefix";
 constexpr std::size_t kPieceBytes = 1u << 20;
 constexpr std::uint64_t kMostHeaderBytes = 64u << 20;
@@ -84,7 +84,7 @@ struct Header {
   std::string identity;
   KvCache::Extent extent;
   std::uint64_t page_bytes = 0;
-  std::vector<TokenId> ids;
+  std::vector<PositionKey> keys;
 };
 
 std::vector<std::byte> to_bytes(const Header& header) {
@@ -96,7 +96,7 @@ std::vector<std::byte> to_bytes(const Header& header) {
     append(bytes, number);
   }
   append(bytes, header.page_bytes);
-  append(bytes, std::span<const TokenId>(header.ids));
+  append(bytes, std::span<const PositionKey>(header.keys));
   return bytes;
 }
 
@@ -112,13 +112,14 @@ Result<Header> parse_header(std::span<const std::byte> bytes) {
       !cursor.take(extent.ring_start) || !cursor.take(header.page_bytes)) {
     return data_loss("a header of {} bytes", bytes.size());
   }
-  const std::uint64_t n_ids = cursor.rest().size() / sizeof(TokenId);
-  if (n_ids * sizeof(TokenId) != cursor.rest().size() ||
-      static_cast<std::int64_t>(n_ids) != extent.length) {
-    return data_loss("{} bytes of ids, expected {} ids", cursor.rest().size(), extent.length);
+  const std::uint64_t n_keys = cursor.rest().size() / sizeof(PositionKey);
+  if (n_keys * sizeof(PositionKey) != cursor.rest().size() ||
+      static_cast<std::int64_t>(n_keys) != extent.length) {
+    return data_loss("{} bytes of positions, expected {} of them", cursor.rest().size(),
+                     extent.length);
   }
-  header.ids.resize(n_ids);
-  cursor.take(std::span(header.ids));
+  header.keys.resize(n_keys);
+  cursor.take(std::span(header.keys));
   return header;
 }
 
@@ -282,7 +283,7 @@ void PrefixStore::open_folder() {
     Header& known = header->first;
     found.emplace_back(folder->last_write_time(error),
                        Entry{.path = path,
-                             .ids = std::move(known.ids),
+                             .keys = std::move(known.keys),
                              .lowest_rewind = KvCache::lowest_rewind(*plan_, known.extent),
                              .size_bytes = (*file)->size_bytes()});
   }
@@ -297,31 +298,31 @@ void PrefixStore::open_folder() {
 
 // --- looking up ---
 
-std::optional<PrefixStore::Found> PrefixStore::find_file(std::span<const TokenId> ids) const {
+std::optional<PrefixStore::Found> PrefixStore::find_file(std::span<const PositionKey> keys) const {
   std::optional<Found> best;
   for (const Entry& entry : entries_) {
-    const std::int64_t n = std::ranges::mismatch(entry.ids, ids).in1 - entry.ids.begin();
+    const std::int64_t n = whole_blocks(keys, n_equal(entry.keys, keys));
     if (n <= 0 || n < entry.lowest_rewind || (best && n <= best->usable)) continue;
     best = Found{entry.path, n};
   }
   return best;
 }
 
-std::int64_t PrefixStore::find(std::span<const TokenId> ids) const {
+std::int64_t PrefixStore::find(std::span<const PositionKey> keys) const {
   const std::lock_guard lock(mutex_);
-  const auto found = find_file(ids);
+  const auto found = find_file(keys);
   return found ? found->usable : 0;
 }
 
-std::optional<KvCache> PrefixStore::load(std::span<const TokenId> ids) {
+std::optional<KvCache> PrefixStore::load(std::span<const PositionKey> keys) {
   std::optional<Found> found;
   {
     const std::lock_guard lock(mutex_);
-    found = find_file(ids);
+    found = find_file(keys);
   }
   if (!found) return std::nullopt;
   auto cache = read(found->path);
-  const bool holds_ids = cache.ok() && cache->rewind(found->usable).ok();
+  const bool holds_keys = cache.ok() && cache->rewind(found->usable).ok();
   const bool is_damaged = !cache.ok() && cache.error().code != Code::ResourceExhausted;
   const std::lock_guard lock(mutex_);
   if (is_damaged) {
@@ -329,7 +330,7 @@ std::optional<KvCache> PrefixStore::load(std::span<const TokenId> ids) {
     ++stats_.n_rejected;
     return std::nullopt;
   }
-  if (!holds_ids) return std::nullopt;
+  if (!holds_keys) return std::nullopt;
   const auto entry = std::ranges::find(entries_, found->path, &Entry::path);
   if (entry != entries_.end()) entry->last_use = ++n_uses_;
   touch_file(found->path);
@@ -393,7 +394,7 @@ void PrefixStore::write_loop() {
     changed_.wait(lock, [&] { return stop_ || !waiting_.empty(); });
     if (waiting_.empty()) return;
     const CachedPrefix& prefix = waiting_.front();  // a deque: it stays where it is
-    const std::string path = path_of(prefix.ids);
+    const std::string path = path_of(prefix.keys);
     const bool is_new =
         !is_full_ && std::ranges::find(entries_, path, &Entry::path) == entries_.end();
     if (is_new) {
@@ -411,7 +412,7 @@ void PrefixStore::write_loop() {
         const auto size = static_cast<std::uint64_t>(written.st_size);
         stats_.size_bytes += size;
         entries_.push_back({.path = path,
-                            .ids = prefix.ids,
+                            .keys = prefix.keys,
                             .lowest_rewind = prefix.cache.lowest_rewind(),
                             .size_bytes = size,
                             .last_use = ++n_uses_});
@@ -426,7 +427,7 @@ void PrefixStore::write_loop() {
 }
 
 Status PrefixStore::write(const CachedPrefix& prefix, const std::string& path) const {
-  Header header{.identity = identity_, .extent = prefix.cache.extent(), .ids = prefix.ids};
+  Header header{.identity = identity_, .extent = prefix.cache.extent(), .keys = prefix.keys};
   const auto pages = prefix.cache.pages();
   for (const auto& page : pages) header.page_bytes += page.size();
   const std::vector<std::byte> bytes = to_bytes(header);
@@ -447,10 +448,10 @@ Status PrefixStore::write(const CachedPrefix& prefix, const std::string& path) c
 
 // --- files ---
 
-std::string PrefixStore::path_of(std::span<const TokenId> ids) const {
+std::string PrefixStore::path_of(std::span<const PositionKey> keys) const {
   Sha256 hash;
   hash.update(std::as_bytes(std::span(identity_)));
-  hash.update(std::as_bytes(ids));
+  hash.update(std::as_bytes(keys));
   std::string file_name;
   for (const std::uint8_t byte : hash.finish()) file_name += fmt::format("{:02x}", byte);
   return (fs::path(options_.folder) / (file_name + std::string(kSuffix))).string();

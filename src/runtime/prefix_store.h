@@ -53,9 +53,9 @@ class PrefixStore {
   const PrefixStoreOptions& options() const { return options_; }
 
   // How many leading tokens of these a file holds such that they can be gone on from. Any thread.
-  std::int64_t find(std::span<const TokenId> ids) const;
+  std::int64_t find(std::span<const PositionKey> keys) const;
   // A cache that holds them. Null if there is none, or if its file is of no use after all.
-  std::optional<KvCache> load(std::span<const TokenId> ids);
+  std::optional<KvCache> load(std::span<const PositionKey> keys);
 
   // False, and not taken: too short, too much waits already, or the disk is full.
   bool add(CachedPrefix prefix);
@@ -72,7 +72,7 @@ class PrefixStore {
  private:
   struct Entry {
     std::string path;
-    std::vector<TokenId> ids;
+    std::vector<PositionKey> keys;
     std::int64_t lowest_rewind = 0;
     std::uint64_t size_bytes = 0;
     std::uint64_t last_use = 0;  // ascending
@@ -87,10 +87,10 @@ class PrefixStore {
   Status write(const CachedPrefix& prefix, const std::string& path) const;
   Result<KvCache> read(const std::string& path) const;
   // The three with the mutex held.
-  std::optional<Found> find_file(std::span<const TokenId> ids) const;
+  std::optional<Found> find_file(std::span<const PositionKey> keys) const;
   void forget(const std::string& path);
   void trim();
-  std::string path_of(std::span<const TokenId> ids) const;
+  std::string path_of(std::span<const PositionKey> keys) const;
   void warn(const std::string& message) const;
 
   const PrefixStoreOptions options_;

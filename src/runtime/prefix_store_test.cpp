@@ -35,7 +35,7 @@ class PrefixStoreTest : public testing::Test {
     store_.reset();
     return store();
   }
-  bool add(const std::vector<TokenId>& ids) {
+  bool add(const std::vector<PositionKey>& ids) {
     const bool taken = store().add({ids, id_cache(plan_, usage_, ids), true});
     while (store().finish_one()) {
     }

@@ -64,6 +64,8 @@ Status Scheduler::Impl::check(const SequenceRequest& request) const {
       return invalid_argument("prompt: there is no token {} (0 to {})", id, vocab_size_ - 1);
     }
   }
+  TRY(check_soft(request.soft, n_prompt));
+  TRY(check_values(request.soft, 0));
   return check_options(request.sampling, vocab_size_);
 }
 
@@ -97,6 +99,8 @@ Result<SequenceId> Scheduler::Impl::submit(SequenceRequest request,
   SequenceRequest& asked = sequence->request;
   sequence->ids = std::move(asked.prompt);
   sequence->n_prompt = static_cast<std::int64_t>(sequence->ids.size());
+  sequence->keys = position_keys(sequence->ids, asked.soft);
+  if (plan_->whole_blocks) sequence->largest_block = largest_block(asked.soft);
   const std::int64_t room = options_.context - sequence->n_prompt;
   const bool room_ends_it = asked.max_tokens < 0 || asked.max_tokens > room;
   sequence->limit = room_ends_it ? room : asked.max_tokens;
@@ -199,6 +203,7 @@ void Scheduler::Impl::end_cancelled_and_late() {
 
 void Scheduler::Impl::run_rows() {
   segments_.clear();
+  if (soft_.size() < pieces_.size()) soft_.resize(pieces_.size());
   for (const Piece& piece : pieces_) {
     const Sequence& sequence = *piece.sequence;
     const std::int64_t first = sequence.cache.length();
@@ -213,6 +218,9 @@ void Scheduler::Impl::run_rows() {
                   .wanted = {&piece.last_row, piece.wants_logits ? std::size_t{1} : 0}},
          .ids = ids,
          .n_prompt = sequence.n_prompt});
+    SoftBatch& soft = soft_[segments_.size() - 1];
+    soft.gather(sequence.request.soft, first, piece.n_rows, plan_->whole_blocks);
+    soft.show(segments_.back().rows);
   }
   const auto begin = Clock::now();
   auto logits = model_->step(segments_);
@@ -283,6 +291,7 @@ void Scheduler::Impl::draw(Sequence& sequence, std::span<const float> logits) {
     if (!status.ok()) return fail(sequence, std::move(status).error());
   }
   sequence.ids.push_back(id);
+  sequence.keys.push_back(static_cast<std::uint32_t>(id));
   {
     const std::lock_guard lock(mutex_);
     ++stats_.generated_tokens;
@@ -307,7 +316,7 @@ void Scheduler::Impl::end(Sequence& sequence, SequenceFinish finish, TokenId sto
         sequence.cache.lowest_rewind() <= sequence.n_prompt) {
       const std::lock_guard lock(prefixes_mutex_);
       prefixes_.leave_unstored(
-          std::span(sequence.ids).first(static_cast<std::size_t>(sequence.n_prompt)));
+          std::span(sequence.keys).first(static_cast<std::size_t>(sequence.n_prompt)));
     }
   }
   sequence.cache = empty_cache();
@@ -391,20 +400,20 @@ void Scheduler::cancel(SequenceId id) {
   if (entry != impl_->by_id_.end()) entry->second->cancelled = true;
 }
 
-std::int64_t Scheduler::cached_prefix(std::span<const TokenId> prompt) const {
+std::int64_t Scheduler::cached_prefix(std::span<const PositionKey> prompt) const {
   const std::int64_t stored = impl_->store_ ? impl_->store_->find(prompt) : 0;
   const std::lock_guard lock(impl_->prefixes_mutex_);
   return std::max(stored, impl_->prefixes_.find(prompt).usable);
 }
 
-void Scheduler::pin_prefix(std::vector<TokenId> ids) {
+void Scheduler::pin_prefix(std::vector<PositionKey> prefix) {
   const std::lock_guard lock(impl_->prefixes_mutex_);
-  impl_->prefixes_.pin(std::move(ids));
+  impl_->prefixes_.pin(std::move(prefix));
 }
 
-void Scheduler::unpin_prefix(const std::vector<TokenId>& ids) {
+void Scheduler::unpin_prefix(const std::vector<PositionKey>& prefix) {
   const std::lock_guard lock(impl_->prefixes_mutex_);
-  impl_->prefixes_.unpin(ids);
+  impl_->prefixes_.unpin(prefix);
 }
 
 void Scheduler::clear_prefixes() {

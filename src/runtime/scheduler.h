@@ -5,8 +5,9 @@
 //   scheduler.cancel(id);                                    // within one step
 //
 // One thread of its own does all the work. Each step gives every running sequence its decode row,
-// then rows of waiting prompts, as many as keep the step short (http-apis.md 6.5). The tokens of a
-// sequence do not depend on its company (docs/decisions/0003-same-bits.md).
+// then rows of waiting prompts, as many as keep the step short, a picture always whole where its
+// rows see each other (http-apis.md 6.5). The tokens of a sequence do not depend on its company
+// (docs/decisions/0003-same-bits.md).
 #pragma once
 
 #include <chrono>
@@ -19,6 +20,7 @@
 #include "base/result.h"
 #include "grammar/token_mask.h"
 #include "runtime/kv_plan.h"
+#include "runtime/position_key.h"
 #include "runtime/prefix_store.h"
 #include "runtime/sampler.h"
 #include "runtime/step_model.h"
@@ -29,6 +31,7 @@ using SequenceId = std::uint64_t;
 
 struct SequenceRequest {
   std::vector<TokenId> prompt;  // not empty, shorter than the context
+  std::vector<SoftSpan> soft;   // rows of media in the prompt, with their values; ascending
   SampleOptions sampling;
   std::int64_t max_tokens = -1;   // −1: as many as the context holds
   std::vector<TokenId> stop_ids;  // end the answer
@@ -114,12 +117,12 @@ class Scheduler {
   // No effect on a sequence that has ended. Its end comes from the scheduler's thread.
   void cancel(SequenceId id);
 
-  // How many leading tokens of this prompt the prefix cache holds now, in memory or on disk.
-  std::int64_t cached_prefix(std::span<const TokenId> prompt) const;
-  // The prefix of these ids survives eviction until it is let go; once per call of pin_prefix. It
-  // is kept when a sequence has computed it, before or after the call.
-  void pin_prefix(std::vector<TokenId> ids);
-  void unpin_prefix(const std::vector<TokenId>& ids);
+  // How many leading positions of this prompt the prefix cache holds now, in memory or on disk.
+  std::int64_t cached_prefix(std::span<const PositionKey> prompt) const;
+  // This prefix survives eviction until it is let go; once per call of pin_prefix. It is kept when
+  // a sequence has computed it, before or after the call.
+  void pin_prefix(std::vector<PositionKey> prefix);
+  void unpin_prefix(const std::vector<PositionKey>& prefix);
   // All in memory but the pinned ones.
   void clear_prefixes();
 

@@ -14,6 +14,7 @@
 #include "runtime/prefix_cache.h"
 #include "runtime/prefix_store.h"
 #include "runtime/scheduler.h"
+#include "runtime/soft_batch.h"
 #include "runtime/step_cost.h"
 
 namespace fourfold {
@@ -40,8 +41,10 @@ struct Sequence : std::enable_shared_from_this<Sequence> {
   std::int64_t limit = 0;  // tokens of the answer, the context permitting
   SequenceFinish limit_finish = SequenceFinish::Length;
 
-  std::vector<TokenId> ids;  // the prompt and what was drawn
-  KvCache cache;             // holds ids but for those that have not run
+  std::vector<TokenId> ids;        // the prompt and what was drawn
+  std::vector<PositionKey> keys;   // of ids
+  std::int64_t largest_block = 0;  // rows that run in one step, whatever the others
+  KvCache cache;                   // holds ids but for those that have not run
   // Lengths of the prompt that the prefix cache gets, ascending.
   std::vector<std::int64_t> snapshots;
   std::int64_t reserved_rows = 0;  // that its admission promised
@@ -62,7 +65,10 @@ struct Sequence : std::enable_shared_from_this<Sequence> {
   bool in_prompt() const { return cache.length() < n_prompt; }
   bool is_paused() const { return started && !running; }
   // What a prefix of the cache may cover: the last row's logits are wanted.
-  std::span<const TokenId> reusable() const { return std::span(ids).first(ids.size() - 1); }
+  std::span<const PositionKey> reusable() const { return std::span(keys).first(keys.size() - 1); }
+  std::span<const PositionKey> computed() const {
+    return std::span(keys).first(static_cast<std::size_t>(cache.length()));
+  }
   // The prompt's snapshot that comes next; n_to_run counts as one.
   std::int64_t rows_to_snapshot() const {
     const auto next = std::ranges::upper_bound(snapshots, cache.length());
@@ -107,12 +113,13 @@ struct Scheduler::Impl {
 
   void choose_rows();
   std::int64_t prompt_rows(std::int64_t n_decode) const;
+  std::int64_t rows_of(const Sequence& sequence, std::int64_t rows_left) const;
   Sequence* next_prompt(bool with_waiting);
   int class_of(const Sequence& sequence, Clock::time_point now) const;
   bool must_follow(Sequence& sequence);
   bool share_prefix_of(Sequence& leader, Sequence& sequence, std::int64_t usable);
   Admission admit(Sequence& sequence);
-  bool make_place(const KvCache& cache, std::int64_t n_rows);
+  bool make_place(const KvCache& cache, std::int64_t n_rows, std::int64_t largest_step);
   std::optional<KvCache> load_stored(const Sequence& sequence, std::int64_t usable);
   void set_snapshots(Sequence& sequence, std::int64_t common);
 
@@ -174,6 +181,7 @@ struct Scheduler::Impl {
   std::vector<Piece> pieces_;                   // of the step that comes
   std::vector<Piece> ran_;                      // and of the one that has run
   std::vector<StepSegment> segments_;
+  std::vector<SoftBatch> soft_;  // of each segment
   std::uint64_t step_no_ = 0;
   bool memory_is_short_ = false;  // the next prompt did not fit; nothing has ended since
   std::thread thread_;

@@ -16,12 +16,14 @@ constexpr std::size_t kLeastPrefixes = 4;
 
 // Evicts prefixes until this cache can take n_rows more beside what others were promised. Evicts
 // nothing if that would not suffice.
-bool Scheduler::Impl::make_place(const KvCache& cache, std::int64_t n_rows) {
+bool Scheduler::Impl::make_place(const KvCache& cache, std::int64_t n_rows,
+                                 std::int64_t largest_step) {
   std::int64_t promised = 0;
   for (const SequencePtr& other : running_) {
-    promised += other->cache.room_bytes(other->reserved_rows - other->cache.length());
+    promised +=
+        other->cache.room_bytes(other->reserved_rows - other->cache.length(), other->largest_block);
   }
-  const auto most = [&] { return budget_ - promised - cache.room_bytes(n_rows); };
+  const auto most = [&] { return budget_ - promised - cache.room_bytes(n_rows, largest_step); };
   if (used_bytes() <= most()) return true;
   if (running_.empty()) {
     // Alone it fits, whatever the others are worth.
@@ -45,7 +47,9 @@ bool Scheduler::Impl::make_place(const KvCache& cache, std::int64_t n_rows) {
 void Scheduler::Impl::make_room() {
   const auto needed = [&] {
     std::int64_t total = 0;
-    for (const Piece& piece : pieces_) total += piece.sequence->cache.room_bytes(piece.n_rows);
+    for (const Piece& piece : pieces_) {
+      total += piece.sequence->cache.room_bytes(piece.n_rows, piece.n_rows);
+    }
     return total;
   };
   while (!pieces_.empty() && used_bytes() + needed() > budget_) {
@@ -117,12 +121,11 @@ bool Scheduler::Impl::evict(bool pinned_too) {
 // Puts what the sequence has computed into the prefix cache.
 void Scheduler::Impl::keep_prefix(const Sequence& sequence, bool is_worth_storing) {
   const std::int64_t length = sequence.cache.length();
-  const auto ids = std::span(sequence.ids).first(static_cast<std::size_t>(length));
   const bool may_store = store_ && is_worth_storing && length >= options_.store.least_tokens;
   std::vector<CachedPrefix> evicted;
   {
     const std::lock_guard lock(prefixes_mutex_);
-    prefixes_.insert(ids, sequence.cache, may_store);
+    prefixes_.insert(sequence.computed(), sequence.cache, may_store);
     while (prefixes_.size_bytes() > prefix_budget_ && prefixes_.n_evictable() > kLeastPrefixes) {
       auto oldest = prefixes_.evict_oldest();
       if (oldest->to_store) evicted.push_back(std::move(*oldest));
@@ -161,7 +164,8 @@ void Scheduler::Impl::drop_piece(const Sequence& sequence) {
 Error Scheduler::Impl::too_large(const Sequence& sequence, std::int64_t n_rows) const {
   return resource_exhausted(
       "a prompt of {} tokens and {} of the answer need {} bytes of K/V memory, there are {}",
-      sequence.n_prompt, n_rows - sequence.n_prompt, plan_->bytes(n_rows), budget_);
+      sequence.n_prompt, n_rows - sequence.n_prompt, plan_->bytes(n_rows, sequence.largest_block),
+      budget_);
 }
 
 }  // namespace fourfold

@@ -13,10 +13,6 @@ constexpr int kHighestClass = 1;
 // A prompt that is alone may take a step as long as so many.
 constexpr double kAloneSteps = 20.0;
 
-std::int64_t n_equal(std::span<const TokenId> a, std::span<const TokenId> b) {
-  return std::ranges::mismatch(a, b).in1 - a.begin();
-}
-
 }  // namespace
 
 // --- who gets rows ---
@@ -41,7 +37,7 @@ void Scheduler::Impl::choose_rows() {
       if (admission == Admission::MustWait) admits = false;
       if (admission != Admission::Admitted) continue;
     }
-    const std::int64_t n = std::min({rows_left, next->n_to_run(), next->rows_to_snapshot()});
+    const std::int64_t n = rows_of(*next, rows_left);
     pieces_.push_back({.sequence = next->shared_from_this(), .n_rows = n});
     share_.charge(next->request.user, n);
     rows_left -= n;
@@ -51,6 +47,17 @@ void Scheduler::Impl::choose_rows() {
     piece.last_row = static_cast<std::int32_t>(piece.n_rows - 1);
     piece.wants_logits = piece.n_rows == sequence.n_to_run() && sequence.limit > 0;
   }
+}
+
+// As many as are left, up to the next snapshot. A block that would be cut waits for a step of its
+// own, or makes this one longer.
+std::int64_t Scheduler::Impl::rows_of(const Sequence& sequence, std::int64_t rows_left) const {
+  const std::int64_t n = std::min({rows_left, sequence.n_to_run(), sequence.rows_to_snapshot()});
+  if (!plan_->whole_blocks) return n;
+  const std::int64_t done = sequence.cache.length();
+  const BlockRange block = cut_block(sequence.request.soft, done + n);
+  if (block.empty()) return n;
+  return block.first > done ? block.first - done : block.last - done;
 }
 
 // How many rows of prompts this step may have.
@@ -132,9 +139,9 @@ bool Scheduler::Impl::must_follow(Sequence& sequence) {
 }
 
 bool Scheduler::Impl::share_prefix_of(Sequence& leader, Sequence& sequence, std::int64_t usable) {
-  const std::span<const TokenId> prompt =
-      std::span(leader.ids).first(static_cast<std::size_t>(leader.n_prompt));
-  const std::int64_t common = n_equal(prompt, sequence.reusable());
+  const std::span<const PositionKey> prompt =
+      std::span(leader.keys).first(static_cast<std::size_t>(leader.n_prompt));
+  const std::int64_t common = whole_blocks(prompt, n_equal(prompt, sequence.reusable()));
   const std::int64_t done = leader.cache.length();
   if (common < usable + kWorthSharing) return false;
   if (common <= done) {
@@ -164,8 +171,9 @@ Scheduler::Impl::Admission Scheduler::Impl::admit(Sequence& sequence) {
   if (is_full || memory_is_short_) return Admission::MustWait;
   const auto n_ids = static_cast<std::int64_t>(sequence.ids.size());
   std::int64_t n_rows = n_ids + std::min(kAnswerRows, sequence.limit - sequence.n_drawn());
-  if (sequence.started && plan_->bytes(n_rows) > budget_) n_rows = n_ids;  // it goes on
-  if (plan_->bytes(n_rows) > budget_) {
+  const auto needed = [&] { return plan_->bytes(n_rows, sequence.largest_block); };
+  if (sequence.started && needed() > budget_) n_rows = n_ids;  // it goes on
+  if (needed() > budget_) {
     fail(sequence, too_large(sequence, n_rows));
     return Admission::Failed;
   }
@@ -178,7 +186,7 @@ Scheduler::Impl::Admission Scheduler::Impl::admit(Sequence& sequence) {
   }
   KvCache cache = cached ? std::move(*cached) : empty_cache();
   cached.reset();
-  if (!make_place(cache, n_rows - cache.length())) {
+  if (!make_place(cache, n_rows - cache.length(), sequence.largest_block)) {
     memory_is_short_ = true;
     return Admission::MustWait;
   }
@@ -199,7 +207,7 @@ void Scheduler::Impl::set_snapshots(Sequence& sequence, std::int64_t common) {
   for (const std::int64_t length : sequence.request.branch_points) add(length);
   if (common >= done + kWorthSharing) add(common);
   const std::lock_guard lock(prefixes_mutex_);
-  for (const std::int64_t length : prefixes_.pinned_lengths(sequence.ids)) add(length);
+  for (const std::int64_t length : prefixes_.pinned_lengths(sequence.keys)) add(length);
   if (done < sequence.n_prompt) sequence.add_snapshot(sequence.n_prompt);
 }
 

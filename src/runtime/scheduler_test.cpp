@@ -7,139 +7,12 @@
 #include <random>
 
 #include "formats/test_files.h"
-#include "runtime/fake_step_model.h"
-#include "runtime/id_cache.h"
+#include "runtime/scheduler_fixture.h"
 
 namespace fourfold {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Records what a sequence is told.
-class Recorder : public SequenceSink {
- public:
-  void on_start(std::int64_t cached_tokens) override {
-    const std::lock_guard lock(mutex_);
-    ++n_starts;
-    cached = cached_tokens;
-    changed_.notify_all();
-  }
-  void on_prefill(std::int64_t done, std::int64_t total) override {
-    const std::lock_guard lock(mutex_);
-    prefills.push_back(done);
-    EXPECT_LE(done, total);
-    changed_.notify_all();
-  }
-  TokenMask* mask() override { return mask_; }
-  bool on_token(SampledToken token) override {
-    const std::lock_guard lock(mutex_);
-    tokens.push_back(token.id);
-    changed_.notify_all();
-    return !wants_more || wants_more(tokens.size());
-  }
-  void on_end(SequenceEnd report) override {
-    if (at_end) at_end();
-    const std::lock_guard lock(mutex_);
-    ++n_ends;
-    end = std::move(report);
-    changed_.notify_all();
-  }
-
-  void wait_for_tokens(std::size_t n) {
-    std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, 20s, [&] { return tokens.size() >= n || n_ends > 0; }));
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, 20s, [&] { return n_ends > 0; })) << "no end";
-  }
-  bool has_ended() {
-    const std::lock_guard lock(mutex_);
-    return n_ends > 0;
-  }
-  std::size_t n_tokens() {
-    const std::lock_guard lock(mutex_);
-    return tokens.size();
-  }
-
-  int n_starts = 0, n_ends = 0;
-  std::int64_t cached = -1;
-  std::vector<std::int64_t> prefills;
-  std::vector<TokenId> tokens;
-  SequenceEnd end;
-  TokenMask* mask_ = nullptr;
-  std::function<bool(std::size_t)> wants_more;
-  std::function<void()> at_end;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
-std::vector<TokenId> random_ids(std::uint32_t seed, int n) {
-  std::mt19937 random(seed);
-  std::vector<TokenId> ids;
-  for (int i = 0; i < n; ++i) ids.push_back(static_cast<TokenId>(random() % kFakeVocab));
-  return ids;
-}
-
-SequenceRequest request_of(std::vector<TokenId> prompt, std::int64_t max_tokens,
-                           std::uint64_t seed = 1) {
-  SequenceRequest request;
-  request.prompt = std::move(prompt);
-  request.max_tokens = max_tokens;
-  request.sampling.seed = seed;
-  return request;
-}
-
-class SchedulerTest : public testing::Test {
- protected:
-  SchedulerTest() { options_.context = 2000; }
-  ~SchedulerTest() override { control_->open(); }
-
-  // Bytes of one sequence of so many tokens, all of which prefixes may take.
-  void set_budget(std::int64_t n_tokens) {
-    options_.kv_budget_bytes = static_cast<std::uint64_t>(fake_plan()->bytes(n_tokens));
-    options_.prefix_budget_bytes = options_.kv_budget_bytes;
-  }
-
-  Scheduler& scheduler() {
-    if (!scheduler_) {
-      scheduler_ = std::make_unique<Scheduler>(std::make_unique<FakeStepModel>(control_),
-                                               fake_plan(), SamplerRules{}, options_);
-    }
-    return *scheduler_;
-  }
-
-  std::shared_ptr<Recorder> start(SequenceRequest request) {
-    auto sink = std::make_shared<Recorder>();
-    start(std::move(request), sink);
-    return sink;
-  }
-  SequenceId start(SequenceRequest request, std::shared_ptr<Recorder> sink) {
-    auto id = scheduler().submit(std::move(request), std::move(sink));
-    EXPECT_TRUE(id.ok()) << id.error().message;
-    return id.ok() ? *id : 0;
-  }
-  // Runs it and looks at its tokens.
-  std::shared_ptr<Recorder> run(const SequenceRequest& request) {
-    auto sink = start(request);
-    sink->wait();
-    expect_answer(*sink, request);
-    return sink;
-  }
-  static void expect_answer(const Recorder& sink, const SequenceRequest& request) {
-    EXPECT_EQ(sink.end.finish, SequenceFinish::Length)
-        << (sink.end.error ? sink.end.error->message : "");
-    EXPECT_EQ(sink.tokens, fake_answer(request.prompt, request.sampling, request.max_tokens));
-    EXPECT_EQ(sink.n_starts, 1);
-    EXPECT_EQ(sink.n_ends, 1);
-  }
-
-  std::shared_ptr<FakeModelControl> control_ = std::make_shared<FakeModelControl>();
-  SchedulerOptions options_;
-  std::unique_ptr<Scheduler> scheduler_;
-};
 
 // --- answers ---
 
@@ -207,7 +80,7 @@ TEST_F(SchedulerTest, RunsAPromptWithoutAnAnswer) {
   EXPECT_EQ(sink->end.finish, SequenceFinish::Length);
   EXPECT_TRUE(sink->tokens.empty());
   EXPECT_EQ(sink->prefills.back(), 100);
-  EXPECT_EQ(scheduler().cached_prefix(random_ids(5, 100)), 100);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(random_ids(5, 100))), 100);
 }
 
 TEST_F(SchedulerTest, RefusesWhatCannotRun) {
@@ -652,7 +525,7 @@ TEST_F(SchedulerTest, GoesOnFromBranchPointsTokenByTokenEqual) {
   auto first = request_of(shared + random_ids(2, 200), 30);
   first.branch_points = {150};
   EXPECT_EQ(run(first)->cached, 0);
-  EXPECT_EQ(scheduler().cached_prefix(shared + random_ids(3, 50)), 150);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(shared + random_ids(3, 50))), 150);
   auto second = request_of(shared + random_ids(3, 50), 30, 2);
   EXPECT_EQ(run(second)->cached, 150);
   // Parts from the others beyond the reach of their rings.
@@ -721,31 +594,31 @@ TEST_F(SchedulerTest, DoesNotWaitForAPromptThatWasCancelled) {
 TEST_F(SchedulerTest, KeepsPinnedPrefixesUntilTheyAreLetGo) {
   set_budget(500);
   const auto pinned = random_ids(1, 120);
-  scheduler().pin_prefix(pinned);
-  EXPECT_EQ(scheduler().cached_prefix(pinned), 0);
+  scheduler().pin_prefix(position_keys(pinned));
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(pinned)), 0);
   run(request_of(pinned + random_ids(2, 30), 5));
   const auto crowd = [&](std::uint32_t seed) {
     for (std::uint32_t i = 0; i < 10; ++i) run(request_of(random_ids(seed + i, 150), 5));
   };
   crowd(100);
-  EXPECT_EQ(scheduler().cached_prefix(pinned), 120);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(pinned)), 120);
   EXPECT_EQ(run(request_of(pinned + random_ids(3, 30), 5))->cached, 120);
   scheduler().clear_prefixes();
   EXPECT_EQ(scheduler().stats().n_cached_prefixes, 1u);
-  scheduler().unpin_prefix(pinned);
+  scheduler().unpin_prefix(position_keys(pinned));
   crowd(200);
-  EXPECT_EQ(scheduler().cached_prefix(pinned), 0);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(pinned)), 0);
 }
 
 TEST_F(SchedulerTest, LetsGoOfPinsRatherThanOfARequest) {
   set_budget(500);
   const auto pinned = random_ids(1, 200);
-  scheduler().pin_prefix(pinned);
+  scheduler().pin_prefix(position_keys(pinned));
   run(request_of(pinned, 1));
   run(request_of(random_ids(2, 200), 250));
-  EXPECT_EQ(scheduler().cached_prefix(pinned), 0);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(pinned)), 0);
   run(request_of(pinned, 1));  // pinned again
-  EXPECT_EQ(scheduler().cached_prefix(pinned), 200);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(pinned)), 200);
 }
 
 // --- prefixes on disk ---
@@ -772,7 +645,7 @@ TEST_F(SchedulerStoreTest, GoesOnAfterARestartWithTheSameTokens) {
   const auto answer = run(first)->tokens;
   scheduler_.reset();
   const auto second = request_of(first.prompt + answer + random_ids(2, 30), 40);
-  EXPECT_EQ(scheduler().cached_prefix(second.prompt), 150 + 19);
+  EXPECT_EQ(scheduler().cached_prefix(position_keys(second.prompt)), 150 + 19);
   EXPECT_EQ(run(second)->cached, 150 + 19);
   EXPECT_EQ(scheduler().stats().store.n_loaded, 1u);
   // Without the answer: its rings reach back to the prompt.
@@ -851,8 +724,8 @@ TEST_F(SchedulerTest, StandsManyThreadsThatSubmitAndCancel) {
           sink->wait_for_tokens(random() % 20);
           scheduler_->cancel(*id);
         }
-        if (i % 5 == 0) scheduler_->cached_prefix(request.prompt);
-        if (i % 7 == 0) scheduler_->pin_prefix(shared);
+        if (i % 5 == 0) scheduler_->cached_prefix(position_keys(request.prompt));
+        if (i % 7 == 0) scheduler_->pin_prefix(position_keys(shared));
         if (i % 11 == 0) scheduler_->clear_prefixes();
         scheduler_->stats();
         sink->wait();

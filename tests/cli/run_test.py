@@ -4,6 +4,7 @@
 The models are tiny and random: what they say has no meaning, how it is handed out has.
 """
 
+import base64
 import json
 import os
 import pathlib
@@ -158,22 +159,127 @@ class Pretrained(harness.ProgramTest):
 
 
 class Media(harness.ProgramTest):
-    def test_are_refused_before_the_model_is_opened(self):
-        for flag in ["--image", "--audio", "--video"]:
-            answer = self.call("run", "no-such-model.gguf", flag, "a", flag, "b", "hello", "--json")
-            self.assertEqual(answer.status, 1)
-            self.assertEqual(answer.json["error"]["code"], "UNIMPLEMENTED")
-            self.assertIn(f"{flag} b: this version reads text only", answer.err)
+    FILES = harness.ROOT / "tests" / "e2e" / "media"
 
-    def test_are_refused_in_requests(self):
-        lines = [{"messages": [{"role": "user", "content": [{"type": kind}]}]}
-                 for kind in ["image_url", "input_audio", "video"]]
+    def refused(self, *arguments, status=1):
+        answer = self.call("run", self.model(), *arguments, "hello", "--json")
+        self.assertEqual(answer.status, status, answer.err)
+        return answer.err
+
+    def test_what_is_no_medium_is_refused_with_its_flag(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = pathlib.Path(folder) / "notes.txt"
+            text.write_text("nothing to see")
+            for flag, kind in [("--image", "image"), ("--audio", "audio"), ("--video", "video")]:
+                self.assertIn(f"{flag} {text}: no {kind} that we know", self.refused(flag, text))
+        self.assertIn("no-such-file", self.refused("--image", "no-such-file"))
+        self.assertIn("the bytes are audio/wav", self.refused("--image", self.FILES / "tone.wav"))
+
+    def test_a_model_without_eyes_and_ears_refuses_them(self):
+        for flag, name in [("--image", "picture.png"), ("--audio", "tone.wav")]:
+            path = self.FILES / name
+            self.assertIn(f"{flag} {path}: this model takes no", self.refused(flag, path))
+
+    def test_settings_are_checked(self):
+        rows = [(["--budget", "100"], "--budget: 100 (expected 70, 140, 280, 560 or 1120)"),
+                (["--fps", "0"], "--fps: "), (["--frames", "0"], "--frames: "),
+                (["--video-tokens", "x"], "--video-tokens: "),
+                (["--mmproj", "no-such-file"], "--mmproj: ")]
+        for arguments, said in rows:
+            self.assertIn(said, self.refused(*arguments, status=2))
+        self.assertIn("--frames: does not go together with --fps",
+                      self.refused("--fps", "1", "--frames", "8"))
+
+    def test_are_refused_in_requests_by_their_place(self):
+        def line(part):
+            return json.dumps({"messages": [{"role": "user", "content": [part]}]})
+
+        picture = (self.FILES / "picture.png").read_bytes()
+        url = "data:image/png;base64," + base64.b64encode(picture).decode()
+        rows = [({"type": "image_url"}, "messages[0]: content[0]: \"image_url\": missing"),
+                ({"type": "image", "image": "no-such-file"}, "no-such-file"),
+                ({"type": "image", "image": "http://h/a.png"}, "addresses are not fetched"),
+                ({"type": "image_url", "image_url": {"url": url}},
+                 "messages[0].content[0]: this model takes no images"),
+                ({"type": "image", "path": str(self.FILES / "picture.png")},
+                 "messages[0].content[0]: this model takes no images"),
+                ({"type": "audio", "path": str(self.FILES / "picture.png")},
+                 "messages[0].content[0]: the bytes are image/png")]
         answer = self.call("run", self.model(), "--lines",
-                           stdin="\n".join(map(json.dumps, lines)).encode())
-        for line in answer.out.splitlines():
-            self.assertIn("messages[0]: this version reads text only",
-                          json.loads(line)["error"]["message"])
-        self.assertEqual(len(answer.out.splitlines()), len(lines))
+                           stdin="\n".join(line(part) for part, _ in rows).encode())
+        errors = [json.loads(out)["error"]["message"] for out in answer.out.splitlines()]
+        self.assertEqual(len(errors), len(rows))
+        for error, (_, said) in zip(errors, rows):
+            self.assertIn(said, error)
+
+    def test_lines_bring_their_own(self):
+        self.assertIn("--lines: takes no media",
+                      self.call("run", self.model(), "--lines", "--image",
+                                self.FILES / "picture.png", stdin=b"").err)
+
+
+class Eyes(harness.ProgramTest):
+    """A body with a projector beside it: what it says has no meaning, what it saw has."""
+
+    FILES = harness.ROOT / "tests" / "e2e" / "media"
+
+    def seeing(self):
+        return str(self.build / "golden" / "multimodal" / "e2b_like" / "model.gguf")
+
+    def saw(self, *arguments, stdin=b""):
+        answer = self.call("run", self.seeing(), "-n", "2", "--json", *arguments, stdin=stdin)
+        self.assertEqual(answer.status, 0, answer.err)
+        return answer
+
+    def test_pictures_keep_the_order_and_the_settings_in_front_of_them(self):
+        first, second = self.FILES / "picture.jpg", self.FILES / "picture.png"
+        answer = self.saw("--budget", "70", "--image", first, "Compare:", "--budget", "140",
+                          "--image", second)
+        self.assertEqual([(item["where"], item["budget"]) for item in answer.json["media"]],
+                         [(f"--image {first}", 70), (f"--image {second}", 140)])
+        self.assertIn("image: 256x192 seen as ", answer.err)
+        tokens = sum(item["tokens"] for item in answer.json["media"])
+        text = self.saw("Compare:").json["usage"]["prompt_tokens"]
+        self.assertGreaterEqual(answer.json["usage"]["prompt_tokens"], text + tokens)
+
+    def test_a_picture_needs_no_words(self):
+        self.assertEqual(len(self.saw("--image", self.FILES / "picture.webp").json["media"]), 1)
+        self.assertNotIn("media", self.saw("hello").json)
+
+    def test_a_pipe_will_do(self):
+        picture = (self.FILES / "picture.png").read_bytes()
+        answer = self.saw("--image", "-", "What is it?", stdin=picture)
+        self.assertEqual(answer.json["media"][0]["size"], [256, 192])
+
+    def test_a_film_is_seen_as_asked(self):
+        film = self.FILES / "clip.mp4"
+        media = self.saw("--frames", "3", "--video", film, "--fps", "2", "--video", film).json["media"]
+        self.assertEqual([(item["rule"], item["frames"]) for item in media],
+                         [("uniform", 3), ("fps", 4)])
+
+    def test_what_it_has_no_organ_for_is_refused(self):
+        answer = self.call("run", self.seeing(), "--audio", self.FILES / "tone.wav", "hello")
+        self.assertEqual(answer.status, 1)
+        self.assertIn("this model takes no audio", answer.err)
+        answer = self.call("run", self.seeing(), "--mmproj", "none", "--image",
+                           self.FILES / "picture.png", "hello")
+        self.assertEqual(answer.status, 1)
+        self.assertIn("--mmproj none", answer.err)
+
+    def test_requests_bring_theirs(self):
+        picture = self.FILES / "picture.png"
+        url = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+        parts = [{"type": "image", "path": str(picture)}, {"type": "image_url", "image_url": url},
+                 {"type": "image_url", "image_url": {"url": picture.as_uri()}},
+                 {"type": "image", "data": url.partition(",")[2]}]
+        lines = [json.dumps({"messages": [{"role": "user", "content": [part]}]}) for part in parts]
+        answer = self.call("run", self.seeing(), "--lines", "-n", "2", "--budget", "70",
+                           stdin="\n".join(lines).encode())
+        seen = [json.loads(line)["media"] for line in answer.out.splitlines()]
+        self.assertEqual(len(seen), len(parts))
+        for media in seen:
+            self.assertEqual([(item["where"], item["budget"]) for item in media],
+                             [("messages[0].content[0]", 70)])
 
 
 class Lines(harness.ProgramTest):

@@ -148,6 +148,47 @@ class Dialogue(DialogueTest):
             self.assertEqual(os.listdir(folder), [])
 
 
+class DroppedFiles(DialogueTest):
+    FILES = harness.ROOT / "tests" / "e2e" / "media"
+
+    def model(self, case="e2b_like"):
+        return str(self.build / "golden" / "multimodal" / case / "model.gguf")
+
+    def test_become_parts_of_the_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture = pathlib.Path(folder, "a picture.png")
+            picture.write_bytes((self.FILES / "picture.png").read_bytes())
+            spellings = [f"'{picture}' what?", f'what? "{picture}"',
+                         str(picture).replace(" ", "\\ "), picture.as_uri() + " what?"]
+            with self.terminal("-n", "1", "--budget", "70") as terminal:
+                terminal.wait_for(PROMPT)
+                for line in spellings:
+                    terminal.enter("/clear")
+                    terminal.wait_for(PROMPT)
+                    terminal.enter(line)
+                    terminal.wait_for(f"with {picture}")
+                    terminal.wait_for("image: 256x192 seen as 432x336, 65 tokens")
+                    terminal.wait_for(PROMPT)
+                # No file, no medium: words, and a command.
+                terminal.enter(f"{self.FILES / 'none.png'} {self.FILES.parent / 'row.py'}")
+                terminal.wait_for("unknown (did you mean")
+                terminal.wait_for(PROMPT)
+                terminal.enter("/bye")
+                self.assertEqual(terminal.status(), 0)
+
+    def test_those_of_the_command_line_go_with_the_first_words(self):
+        picture = self.FILES / "picture.png"
+        with self.terminal("-n", "1", "--image", picture) as terminal:
+            terminal.wait_for(PROMPT)
+            terminal.enter("what?")
+            terminal.wait_for("image: 256x192")
+            terminal.wait_for(PROMPT)
+            terminal.enter("and?")
+            self.assertNotIn("image: ", terminal.wait_for(PROMPT))
+            terminal.enter("/bye")
+            self.assertEqual(terminal.status(), 0)
+
+
 class PlainTerminal(DialogueTest):
     def test_gets_no_escape_codes(self):
         with self.terminal("-n", "2", "--seed", "1", env={"TERM": "dumb"}) as terminal:

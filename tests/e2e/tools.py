@@ -71,10 +71,10 @@ def npm_ci(source, target):
 
 
 def copy_rows():
-    """The rows in JavaScript beside their libraries, where Node looks for them."""
+    """The rows in JavaScript beside their libraries, where Node looks for them, and their media."""
     target = CLIENTS / "rows"
     target.mkdir(exist_ok=True)
-    for path in (HERE / "clients").glob("*.mjs"):
+    for path in [*(HERE / "clients").glob("*.mjs"), *(HERE / "media").iterdir()]:
         copy = target / path.name
         if not copy.exists() or copy.read_bytes() != path.read_bytes():
             new = target / f"{path.name}.{os.getpid()}"

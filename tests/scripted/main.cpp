@@ -19,6 +19,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/test_media.h"
+#include "formats/checkpoint.h"
+#include "formats/model_config.h"
 #include "scripted/script.h"
 #include "scripted/scripted_service.h"
 #include "server/server.h"
@@ -91,20 +94,37 @@ Status set_flag(std::string_view flag, const std::string& value, ServeOptions& o
   return {};
 }
 
-// The models of the server: every script by its name, all on the same body.
-void add_models(std::vector<Script> scripts, const std::string& body_path, ModelsOptions& models) {
+// The body that scripts stand on; beside that of those that see lies a projector.
+struct Bodies {
+  std::string blind, seeing;
+};
+
+Result<Bodies> write_bodies(const WorkFolder& folder, const std::string& body_path,
+                            std::int64_t context) {
+  Bodies bodies{.blind = folder.file("body.gguf"), .seeing = folder.file("seeing/body.gguf")};
+  std::filesystem::create_directories(folder.file("seeing"));
+  TRY(write_with_context(body_path, context, bodies.blind));
+  TRY(write_with_context(body_path, context, bodies.seeing));
+  const Checkpoint checkpoint = TRY(Checkpoint::open(bodies.seeing));
+  const auto config = TRY(load_model_config(checkpoint));
+  TRY(test_media::make_projector(folder.file("seeing/mmproj.gguf"), config.text.width));
+  return bodies;
+}
+
+// The models of the server: every script by its name.
+void add_models(std::vector<Script> scripts, const Bodies& bodies, ModelsOptions& models) {
   auto by_name = std::make_shared<std::map<std::string, Script, std::less<>>>();
   for (auto& script : scripts) {
     const std::string name = fmt::format("{}{}", kPrefix, script.name);
-    models.models.push_back({name, body_path});
+    models.models.push_back({name, script.sees ? bodies.seeing : bodies.blind});
     by_name->emplace(name, std::move(script));
   }
-  models.open = [by_name, body_path](
+  models.open = [by_name](
                     const ModelFacts& facts,
                     const ChatServiceOptions& options) -> Result<std::unique_ptr<ChatService>> {
     const auto script = by_name->find(facts.id);
     if (script == by_name->end()) return internal_error("{}: no script", facts.id);
-    return open_scripted(body_path, script->second, options);
+    return open_scripted(facts.path, script->second, options);
   };
 }
 
@@ -125,11 +145,10 @@ Status run(const std::vector<std::string>& arguments) {
   for (std::size_t i = 2; i < arguments.size(); i += 2) {
     TRY(set_flag(arguments[i], arguments[i + 1], options));
   }
-  const std::string body_path = folder.file("body.gguf");
-  TRY(write_with_context(arguments[1], std::max(kContext, options.models.service.engine.context),
-                         body_path));
+  const auto bodies = TRY(write_bodies(folder, arguments[1],
+                                       std::max(kContext, options.models.service.engine.context)));
   auto scripts = TRY(load_scripts(arguments[0]));
-  add_models(std::move(scripts), body_path, options.models);
+  add_models(std::move(scripts), bodies, options.models);
   return serve(std::move(options));
 }
 

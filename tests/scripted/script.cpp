@@ -86,6 +86,11 @@ Status read_member(const JsonMember& member, Script& script) {
     script.kind = *kind;
     return {};
   }
+  if (member.key == "sees") {
+    if (!member.value.is_bool()) return invalid_argument("expected true or false");
+    script.sees = member.value.boolean;
+    return {};
+  }
   if (member.key == "when") {
     for (const auto& item : member.value.items) script.when.push_back(TRY(read_lines(item)));
     return {};

@@ -3,7 +3,7 @@
 //   {"about": "…",
 //    "thought": "…", "answer": "<|tool_call>call:f{}<tool_call|>",
 //    "when": [{"prompt_has": "…" or […], "tail_has": …, "thought": …, "answer": …}],
-//    "kind": "text", "step_ms": 0, "prefill_ms_per_row": 0, "fail_at": 0,
+//    "kind": "text", "sees": false, "step_ms": 0, "prefill_ms_per_row": 0, "fail_at": 0,
 //    "parallel": 0, "queue": 64, "queue_per_user": 16}
 //
 // Control tokens are spelled. The first `when` whose texts the prompt holds takes the place of
@@ -35,6 +35,7 @@ struct Script {
   Lines otherwise;
   std::vector<Lines> when;
   int count = 0;
+  bool sees = false;                // on a body with eyes and ears
   double step_ms = 0.0;             // that a step takes
   double prefill_ms_per_row = 0.0;  // and more for every row of a prompt
   int fail_at = 0;                  // token of the answer, from 1, that cannot be computed; 0: none

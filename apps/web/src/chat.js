@@ -4,7 +4,7 @@ import { downloadJson } from './browser/download.js';
 import { getJson, postJson, streamChat } from './browser/client.js';
 import { loadPreferences, savePreferences, showTheme } from './browser/preferences.js';
 import { Store } from './browser/store.js';
-import { applyChunk, endAnswer, failAnswer, makeAnswer } from './core/answer.js';
+import { applyChunk, endAnswer, failAnswer, makeAnswer, seenItems } from './core/answer.js';
 import { modelList } from './core/models.js';
 import { chatRequest, defaultSettings } from './core/request.js';
 import {
@@ -284,6 +284,7 @@ export class Chat {
         key: this.preferences.key,
         signal: abort.signal,
         onWarning: (warning) => (answer.warnings = warning),
+        onSeen: (seen) => (answer.seen = seenItems(seen)),
         onChunk: (chunk) => {
           applyChunk(answer, chunk);
           this.#touch(answer);

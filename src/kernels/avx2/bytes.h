@@ -64,6 +64,8 @@ inline Lanes to_floats(Bytes dwords) {
 inline Lanes as_floats(Bytes dwords) {
   return {_mm256_castsi256_ps(dwords.low), _mm256_castsi256_ps(dwords.high)};
 }
+// And back.
+inline Bytes as_bytes(Lanes a) { return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)}; }
 // The f16 in the low half of each dword.
 inline __m256 low_half(__m256i dwords) {
   const __m256i cleared = _mm256_blend_epi16(dwords, _mm256_setzero_si256(), 0b10101010);

@@ -38,6 +38,8 @@ inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
 inline Lanes to_floats(Bytes dwords) { return {_mm512_cvtepi32_ps(dwords.v)}; }
 // Dwords as the bits of f32.
 inline Lanes as_floats(Bytes dwords) { return {_mm512_castsi512_ps(dwords.v)}; }
+// And back.
+inline Bytes as_bytes(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 // The f16 in the low half of each dword.
 inline Lanes low_half(Bytes dwords) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(dwords.v))}; }
 

@@ -56,6 +56,10 @@ inline Lanes to_floats(Bytes dwords) {
 inline Lanes as_floats(Bytes dwords) {
   return each([&](int i) { return vreinterpretq_f32_u32(dwords.v[i]); });
 }
+// And back.
+inline Bytes as_bytes(Lanes a) {
+  return each_dwords([&](int i) { return vreinterpretq_u32_f32(a.v[i]); });
+}
 // The f16 in the low half of each dword.
 inline Lanes low_half(Bytes dwords) {
   return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(dwords.v[i]))); });

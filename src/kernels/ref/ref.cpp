@@ -1,5 +1,6 @@
 // The definition of every kernel, as plain loops. Also the table of CPUs without a better one.
 #include <cstdint>
+#include <initializer_list>
 
 #include "kernels/half.h"
 #include "kernels/tables.h"
@@ -80,6 +81,17 @@ float gelu(float x) {
 
 void gelu_multiply(const float* gate, const float* up, int n, float* out) {
   for (int i = 0; i < n; ++i) out[i] = gelu(gate[i]) * up[i];
+}
+
+void sigmoid_multiply(const float* a, const float* b, int n, float* out) {
+  for (int i = 0; i < n; ++i) out[i] = a[i] / (1.0f + exp_f32(-b[i]));
+}
+
+void clamp(const float* x, float low, float high, int n, float* out) {
+  for (int i = 0; i < n; ++i) {
+    const float y = high < x[i] ? high : x[i];
+    out[i] = low > y ? low : y;
+  }
 }
 
 // tanh y = 1 − 2 / (exp(2y) + 1).
@@ -256,6 +268,56 @@ void attend_block(const AttendBlock& b) {
   }
 }
 
+// 0 … 127, a whole number.
+float panel_weight(float score, float largest) {
+  float u = (score - largest) * kLog2e;
+  u = u > kLeastExponent ? u : kLeastExponent;
+  const float n = round_even(u);
+  const float f = u - n;
+  float p = kWeightTerms[3];
+  for (int term = 2; term >= 0; --term) p = __builtin_fmaf(p, f, kWeightTerms[term]);
+  const auto bits = static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23;
+  return round_even(p * __builtin_bit_cast(float, bits));
+}
+
+void softmax_panel(const SoftmaxPanel& s) {
+  const int n_groups = s.n_keys / kActivationBlock;
+  for (int r = 0; r < kPanelRows; ++r) {
+    const auto score = [&](int j) { return s.scores[j * kPanelRows + r]; };
+    const auto visible = [&](int g) {
+      const int n = s.n_visible - g * kActivationBlock;
+      return n < kActivationBlock ? n : kActivationBlock;
+    };
+    const auto largest = [&](int g) {
+      float m = -__builtin_inff();
+      for (int i = 0; i < visible(g); ++i) {
+        const float x = score(g * kActivationBlock + i);
+        m = x > m ? x : m;
+      }
+      return m;
+    };
+    float new_max = s.max[r];
+    for (int g = 0; g < n_groups; ++g) new_max = largest(g) > new_max ? largest(g) : new_max;
+    s.correction[r] = exp_f32(s.max[r] - new_max);
+    s.max[r] = new_max;
+    float sum = s.sum[r] * s.correction[r];
+    for (int g = 0; g < n_groups; ++g) {
+      const float m = largest(g);
+      float group_sum = 0.0f;
+      for (int i = 0; i < kActivationBlock; ++i) {
+        const int j = g * kActivationBlock + i;
+        const float weight = i < visible(g) ? panel_weight(score(j), m) : 0.0f;
+        s.panel[j * kPanelRows + r] = static_cast<std::uint8_t>(weight);
+        group_sum += weight;
+      }
+      const float scale = exp_f32(m - new_max) * (1.0f / kPanelWeight);
+      s.scales[g * kPanelRows + r] = scale;
+      sum = __builtin_fmaf(group_sum, scale, sum);
+    }
+    s.sum[r] = sum;
+  }
+}
+
 }  // namespace
 
 const Kernels kScalarKernels = {
@@ -267,7 +329,9 @@ const Kernels kScalarKernels = {
     .scale = scale,
     .multiply = multiply,
     .gelu_multiply = gelu_multiply,
+    .sigmoid_multiply = sigmoid_multiply,
     .softcap = softcap,
+    .clamp = clamp,
     .exp_sum = exp_sum,
     .rope = rope,
     .f32_from_bf16 = f32_from_bf16,
@@ -292,6 +356,7 @@ const Kernels kScalarKernels = {
     .mxfp4 = {},
     .matmul_panel = matmul_panel,
     .attend_block = attend_block,
+    .softmax_panel = softmax_panel,
 };
 
 }  // namespace fourfold

@@ -6,30 +6,12 @@
 #include <unordered_set>
 
 #include "base/check.h"
+#include "formats/tensor_shape.h"
 #include "formats/text_tensor_names.h"
 #include "tensor/blocks.h"
 
 namespace fourfold {
 namespace {
-
-using Shape = std::vector<std::int64_t>;
-
-std::string shape_text(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += fmt::format("{}{}", i == 0 ? "" : ", ", shape[i]);
-  }
-  return text + "]";
-}
-
-// [1, n], [n, 1] and [n] are one vector; leading ones of matrices do not count either.
-Shape squeezed(const Shape& shape) {
-  Shape result;
-  for (const auto dim : shape) {
-    if (dim != 1) result.push_back(dim);
-  }
-  return result;
-}
 
 // Finds tensors by their GGUF names, in folders under the names that those have there, and keeps
 // the report.

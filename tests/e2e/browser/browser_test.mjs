@@ -279,6 +279,7 @@ test('what the model says is text: it runs nothing and fetches nothing', async (
     const chunk = { choices: [{ index: 0, delta: { content }, finish_reason: 'stop' }] };
     route.fulfill({
       contentType: 'text/event-stream',
+      headers: { 'x-media-seen': 'image: 1x1 seen as 384x384, 66 tokens; audio: 1.4 s, 37 tokens' },
       body: `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n`,
     });
   });
@@ -333,6 +334,9 @@ test('media go along where the model takes them', async () => {
   assert.equal(wav.toString('latin1', 0, 4), 'RIFF');
   assert.ok(wav.length > 16000 * 0.1 * 2, `${wav.length} bytes of sound`);
   assert.deepEqual(text, { type: 'text', text: 'What is this?' });
+  const seen = page.getByRole('list', { name: 'What was seen' }).getByRole('listitem');
+  assert.equal(await seen.count(), 2);
+  assert.match(await seen.nth(1).innerText(), /^audio: 1\.4 s/);
 });
 
 test('a server that wants a key is given one', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 
 import Anthropic from '@anthropic-ai/sdk';
 
-import {all, base, check, done, errorOf, isScripted, key, model, weather} from './rows.mjs';
+import {all, base, check, done, errorOf, isScripted, key, medium, model, seenAnswer, weather} from './rows.mjs';
 
 const client = new Anthropic({baseURL: base, apiKey: key, maxRetries: 0});
 const plain = 'The pump runs at six. Then the fan turns for ten minutes, and the vent stays open until noon.';
@@ -78,6 +78,24 @@ await check('thinking with a budget', async () => {
       {model: model('plain'), max_tokens: 2000, thinking, messages: user('Hi')}).finalMessage();
   assert.equal(final.content[0].thinking, reply.content[0].thinking);
   assert.ok(final.content[0].signature);
+}, {scripted: true});
+
+await check('pictures, in messages and in results', async () => {
+  const image = {type: 'image',
+    source: {type: 'base64', media_type: 'image/png', data: medium('picture.png').toString('base64')}};
+  const messages = user([image, {type: 'text', text: 'What is it?'}]);
+  const seen = await ask('sees', {messages});
+  assert.equal(seen.content[0].text, seenAnswer);
+  const {input_tokens} = await client.messages.countTokens({model: model('sees'), messages});
+  assert.equal(input_tokens, seen.usage.input_tokens + seen.usage.cache_read_input_tokens);
+  const after = (content) => client.messages.countTokens({model: model('sees'), messages: [
+    ...user('Look.'), {role: 'assistant', content: [{type: 'tool_use', id: 'a', name: 'look', input: {}}]},
+    {role: 'user', content: [{type: 'tool_result', tool_use_id: 'a', content}]}]});
+  const [bare, shown] = [await after([]), await after([image])];
+  assert.ok(shown.input_tokens > bare.input_tokens + 200);
+  const error = await errorOf(() => ask('plain', {messages}));
+  assert.equal(error.status, 400);
+  assert.match(error.message, /messages\[0\]\.content\[0\]/);
 }, {scripted: true});
 
 await check('count_tokens equals the usage', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 
 import {Ollama} from 'ollama';
 
-import {all, base, check, done, errorOf, isScripted, model, weather} from './rows.mjs';
+import {all, base, check, done, errorOf, isScripted, medium, model, seenAnswer, weather} from './rows.mjs';
 
 const client = new Ollama({host: base});
 const plain = 'The pump runs at six. Then the fan turns for ten minutes, and the vent stays open until noon.';
@@ -61,10 +61,22 @@ await check('tools, and their result', async () => {
   assert.equal(pieces.flatMap((piece) => piece.message.tool_calls ?? []).length, 2);
 }, {scripted: true});
 
+await check('images from bytes, a sound among them', async () => {
+  const images = [new Uint8Array(medium('tone.wav')), new Uint8Array(medium('picture.png'))];
+  const seen = await ask('sees', {messages: user('What is it?', {images})});
+  assert.equal(seen.message.content, seenAnswer);
+  const bare = await ask('sees', {messages: user('What is it?')});
+  assert.ok(seen.prompt_eval_count > bare.prompt_eval_count + 100);
+  const {capabilities} = await client.show({model: model('sees')});
+  assert.ok(capabilities.includes('vision') && capabilities.includes('audio'), capabilities.join(' '));
+}, {scripted: true});
+
 await check('an image is refused by name', async () => {
-  const error = await errorOf(() => ask('plain', {messages: user('What is it?', {images: [new Uint8Array([1, 2, 3])]})}));
-  assert.equal(error.status_code, 400);
-  assert.match(error.message, /images\[0\]/);
+  for (const image of [new Uint8Array([1, 2, 3]), new Uint8Array(medium('picture.png'))]) {
+    const error = await errorOf(() => ask('plain', {messages: user('What is it?', {images: [image]})}));
+    assert.equal(error.status_code, 400);
+    assert.match(error.message, /images\[0\]/);
+  }
 });
 
 await check('format: json and a schema', async () => {

@@ -5,6 +5,7 @@
 //   await check('lists its models', async () => { … assert … });
 //   done();
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 
 export const [base, key] = process.argv.slice(2);
 if (!base) {
@@ -17,6 +18,11 @@ const {models} = await (await fetch(`${base}/api/tags`)).json();
 const listed = models.map((item) => item.name.replace(/:latest$/, ''));
 export const isScripted = listed.some((id) => id.startsWith('scripted/'));
 export const model = (script) => (isScripted ? `scripted/${script}` : listed[0]);
+
+// A file of ../media, which lie beside the rows where they run.
+export const medium = (name) => readFileSync(new URL(`./${name}`, import.meta.url));
+// What scripted/sees says, whatever it sees.
+export const seenAnswer = 'A pump beside a bed of mint.';
 
 let nFailed = 0;
 

@@ -39,11 +39,18 @@ class R13(row.RowTest):
             self.server.json("/api/tags")["models"][0]["details"]["context_length"]}
         self.assertEqual(len(contexts), 1, contexts)
 
-    def test_vision_is_not_claimed_without_a_projector(self):
+    def test_vision_is_claimed_where_a_projector_is(self):
         for entry in self.server.json("/api/tags")["models"]:
-            self.assertFalse({"vision", "audio"} & set(entry["capabilities"]))
-        props = self.server.json("/props")
+            sees = entry["name"].startswith("scripted/sees")
+            self.assertEqual({"vision", "audio"} <= set(entry["capabilities"]), sees)
+        props = self.server.json("/props?model=scripted%2Fsees")
+        self.assertTrue(props["modalities"]["vision"] and props["modalities"]["audio"])
+        shown = self.server.json("/v1beta/models/scripted%2Fsees")
+        self.assertLessEqual({"TEXT", "IMAGE", "AUDIO"}, set(shown["inputModalities"]))
+        props = self.server.json("/props?model=scripted%2Fplain")
         self.assertFalse(any(props["modalities"].values()), props["modalities"])
+
+    def test_media_are_refused_without_a_projector(self):
         answer = OPENAI.read(*self.server.post("/v1/chat/completions", {
             "model": "scripted/plain", "messages": [{"role": "user", "content": [
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]}),

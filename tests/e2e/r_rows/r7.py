@@ -55,7 +55,6 @@ class R7(row.RowTest):
                               (ANTHROPIC, "/v1/messages/count_tokens"),
                               (RESPONSES, "/v1/responses/input_tokens")):
             with self.subTest(dialect=dialect.name):
-                # Until the server can see: a picture is refused alike.
                 request = dialect.request("scripted/plain", [("user", "Hi")])
                 picture = {"gemini": {"parts": [{"inlineData": {"mimeType": "image/png",
                                                                 "data": "AAAA"}}]},

@@ -50,9 +50,9 @@ export async function postJson(path, body, key) {
   return (await request(path, options)).json();
 }
 
-// Streams a chat completion: calls on_warning with what the server did not do as asked, and on_chunk
-// with each chunk.
-export async function streamChat(body, { key, signal, onWarning, onChunk }) {
+// Streams a chat completion: calls onWarning with what the server did not do as asked, onSeen with
+// what it saw of pictures, sounds and films, and onChunk with each chunk.
+export async function streamChat(body, { key, signal, onWarning, onSeen, onChunk }) {
   const reply = await request('v1/chat/completions', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...headers(key) },
@@ -61,6 +61,8 @@ export async function streamChat(body, { key, signal, onWarning, onChunk }) {
   });
   const warning = reply.headers.get('x-warning');
   if (warning) onWarning(warning);
+  const seen = reply.headers.get('x-media-seen');
+  if (seen) onSeen(seen);
 
   const events = new EventReader();
   const decoder = new TextDecoder();

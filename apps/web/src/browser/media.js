@@ -1,9 +1,10 @@
 // Pictures, sounds and videos for a message, and the microphone.
+import { mediaKind } from '../core/models.js';
 import { wavFile } from '../core/wav.js';
 
 // A file of the user → { kind, name, type, url }; kind is null for what is no media.
 export async function mediaItem(file) {
-  const kind = ['image', 'audio', 'video'].find((name) => file.type.startsWith(`${name}/`)) ?? null;
+  const kind = mediaKind(file);
   return { kind, name: file.name, type: file.type, url: kind ? await dataUrl(file) : '' };
 }
 

@@ -13,12 +13,17 @@ export function makeAnswer(model) {
     usage: null, // { prompt, cached, thought, total }
     timings: null,
     warnings: '', // of the reply's x-warning header
+    seen: [], // of its x-media-seen header: a phrase for each picture, sound and film
     error: null, // { message, status }
     started: Date.now(),
     firstToken: 0, // milliseconds after the start
     thoughtEnd: 0, // likewise
     ended: 0, // likewise
   };
+}
+
+export function seenItems(header) {
+  return header.split('; ').filter((item) => item !== '');
 }
 
 // Adds what a chunk says to the answer.

@@ -6,11 +6,12 @@ import {
   applyChunk,
   endAnswer,
   makeAnswer,
+  seenItems,
   thoughtTokens,
   tokensPerSecond,
 } from './answer.js';
 import { problemOf } from './json_schema.js';
-import { mediaReason, mediaRefusal, modelList } from './models.js';
+import { mediaKind, mediaReason, mediaRefusal, modelList } from './models.js';
 import { chatRequest, defaultSettings } from './request.js';
 import { EventReader } from './sse.js';
 import { jsonProblem, parseToolList, prettyJson } from './tools.js';
@@ -387,6 +388,22 @@ test('models say what they weigh and what they cannot take', () => {
   assert.equal(mediaReason(keeper), 'keeper takes no sound');
   assert.equal(mediaReason(other), 'b takes text only');
   assert.deepEqual(modelList({ models: null }, null), []);
+});
+
+test('a file is told by its type, else by its ending', () => {
+  assert.equal(mediaKind({ type: 'image/png', name: 'a.mp4' }), 'image');
+  assert.equal(mediaKind({ type: '', name: 'Film.MKV' }), 'video');
+  assert.equal(mediaKind({ type: '', name: 'talk.flac' }), 'audio');
+  assert.equal(mediaKind({ type: '', name: 'notes' }), null);
+  assert.equal(mediaKind({ type: 'text/plain', name: 'a.mp4' }), null);
+});
+
+test('what was seen is a list', () => {
+  assert.deepEqual(seenItems('image: 8x8, 66 tokens; audio: 1 s, 27 tokens'), [
+    'image: 8x8, 66 tokens',
+    'audio: 1 s, 27 tokens',
+  ]);
+  assert.deepEqual(seenItems(''), []);
 });
 
 // ---- words and sounds

@@ -36,6 +36,24 @@ export function mediaRefusal(model, kind) {
   return '';
 }
 
+// Browsers leave the type empty where the system does not know the ending.
+const kEndings = {
+  image: ['heic', 'heif', 'avif', 'webp', 'bmp'],
+  audio: ['flac', 'm4a', 'ogg', 'oga', 'opus', 'wav', 'mp3'],
+  video: ['mkv', 'mov', 'avi', 'webm', 'mp4'],
+};
+
+// 'image', 'audio' or 'video'; null for what is no media.
+export function mediaKind({ type, name }) {
+  const kinds = Object.keys(kEndings);
+  const ending = name.split('.').at(-1).toLowerCase();
+  return (
+    kinds.find((kind) => type.startsWith(`${kind}/`)) ??
+    (type === '' ? kinds.find((kind) => kEndings[kind].includes(ending)) : null) ??
+    null
+  );
+}
+
 // One sentence for all kinds that are refused, or ''.
 export function mediaReason(model) {
   const lacks = ['image', 'audio'].filter((kind) => mediaRefusal(model, kind));

@@ -246,6 +246,13 @@ function Facts({ node }) {
       {facts.length > 0 && (
         <p class="facts">{facts.map((fact, index) => [index > 0 && ' · ', fact])}</p>
       )}
+      {node.seen?.length > 0 && (
+        <ul class="facts seen" aria-label="What was seen">
+          {node.seen.map((item, index) => (
+            <li key={index}>{item}</li>
+          ))}
+        </ul>
+      )}
       {node.warnings && <p class="facts is-warning">Not as asked: {node.warnings}</p>}
     </>
   );

@@ -41,6 +41,9 @@ class GoldenArrays {
   std::vector<std::int32_t> ints(const std::string& name) const {
     return read<std::int32_t>(name, DType::I32);
   }
+  std::vector<std::uint8_t> bytes(const std::string& name) const {
+    return read<std::uint8_t>(name, DType::U8);
+  }
 
  private:
   template <class T>

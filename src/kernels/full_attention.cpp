@@ -1,0 +1,255 @@
+// A thread takes 16 queries of one head. In eight bits they are a panel of weights, as in a matrix
+// product: the keys are its tokens, and so the scores lie by key, 16 queries a row. What softmax
+// makes of them is a panel again, whose tokens are the channels of the values.
+#include "kernels/full_attention.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "base/checked.h"
+
+namespace fourfold {
+namespace {
+
+// Keys that meet a panel of queries at a time: their scores stay in the L1 cache.
+constexpr int kStretch = 256;
+constexpr int kQueries = kPanelRows;
+
+template <class T>
+void grow(std::vector<T>& buffer, std::int64_t n) {
+  if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
+}
+
+// Rows of small integers, one behind the other: what quantize() makes of rows of `width` values.
+struct QuantRows {
+  std::int64_t width = 0;
+  std::vector<std::int8_t> q;
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+
+  void resize(std::int64_t n_rows, std::int64_t row_width) {
+    width = row_width;
+    grow(q, n_rows * width);
+    grow(scales, n_rows * width / kActivationBlock);
+    grow(sums, n_rows * width / kSumBlock);
+  }
+
+  // n values of a row, from column `first` on.
+  void put(const Kernels& kernels, std::int64_t row, std::int64_t first, const float* x, int n) {
+    const std::int64_t at = row * width + first;
+    kernels.quantize(x, n, q.data() + at, nullptr, scales.data() + at / kActivationBlock,
+                     sums.data() + at / kSumBlock);
+  }
+
+  QuantView view(std::int64_t row, std::int64_t first) const {
+    const std::int64_t at = row * width + first;
+    return {.q = q.data() + at,
+            .q_fine = nullptr,
+            .scales = scales.data() + at / kActivationBlock,
+            .sums = sums.data() + at / kSumBlock,
+            .q_stride = width,
+            .scale_stride = width / kActivationBlock,
+            .sum_stride = width / kSumBlock};
+  }
+};
+
+}  // namespace
+
+struct FullAttention::Integers {
+  std::int64_t n_keys = 0;   // rounded up to whole blocks
+  std::int64_t k_width = 0;  // channels, rounded up likewise
+  QuantRows k;               // [n_heads · n_keys, k_width]
+  QuantRows v;               // [n_heads · channels, n_keys]
+};
+
+struct FullAttention::Worker {
+  std::vector<float> row;      // one head, padded
+  std::vector<float> columns;  // of V: some channels, by key
+  QuantRows q;
+  std::vector<std::uint8_t> q_panel;
+  std::vector<float> q_scales;  // [k_width / 32, 16]
+  std::vector<float> scores = std::vector<float>(kStretch * kQueries);
+  std::vector<std::uint8_t> p_panel = std::vector<std::uint8_t>(kStretch * kQueries);
+  std::vector<float> p_scales = std::vector<float>(kStretch / kActivationBlock * kQueries);
+  std::vector<float> values;  // [channels, 16] running Σ p·v
+  float max[kQueries], sum[kQueries], correction[kQueries];
+};
+
+FullAttention::FullAttention(Ops& ops) : ops_(ops), integers_(std::make_unique<Integers>()) {
+  for (int i = 0; i < ops.pool().n_threads(); ++i) workers_.push_back(std::make_unique<Worker>());
+}
+
+FullAttention::~FullAttention() = default;
+
+void FullAttention::begin(std::int64_t n_rows, int n_heads, int channels) {
+  n_rows_ = n_rows;
+  n_heads_ = n_heads;
+  channels_ = channels;
+  if (ops_.exact()) {
+    kv_.layout = {.type = KvType::F32, .n_heads = n_heads, .channels = channels};
+    kv_.n_blocks = round_up(n_rows, kKeyBlock) / kKeyBlock;
+    grow(kv_bytes_, kv_.n_blocks * kv_.layout.block_bytes());
+    kv_blocks_.clear();
+    for (std::int64_t b = 0; b < kv_.n_blocks; ++b) {
+      kv_blocks_.push_back(kv_bytes_.data() + b * kv_.layout.block_bytes());
+    }
+    kv_.blocks = kv_blocks_.data();
+    return;
+  }
+  Integers& kv = *integers_;
+  kv.n_keys = round_up(n_rows, kActivationBlock);
+  kv.k_width = round_up(channels, kActivationBlock);
+  kv.k.resize(n_heads * kv.n_keys, kv.k_width);
+  kv.v.resize(n_heads * std::int64_t{channels}, kv.n_keys);
+}
+
+void FullAttention::put(std::int64_t first, MatView k, MatView v) {
+  CHECK(first % kKeyBlock == 0 && first + k.n_rows <= n_rows_);
+  if (ops_.exact()) {
+    ops_.for_rows(k.n_rows, [&](std::int64_t r) {
+      store_kv(ops_.kernels(), kv_, first + r, k.row(r), v.row(r));
+    });
+    return;
+  }
+  ops_.pool().parallel_for(n_heads_, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    for (std::int64_t head = begin; head < end; ++head) {
+      Worker& s = *workers_[static_cast<std::size_t>(worker)];
+      put_keys(head, first, k.columns(head * channels_, channels_), s);
+      put_values(head, first, v.columns(head * channels_, channels_), s);
+    }
+  });
+}
+
+// Rows that do not exist are zeros: they fill the last block.
+void FullAttention::put_keys(std::int64_t head, std::int64_t first, MatView k, Worker& s) {
+  Integers& kv = *integers_;
+  const std::int64_t n = round_up(k.n_rows, kActivationBlock);
+  s.row.assign(static_cast<std::size_t>(kv.k_width), 0.0f);
+  for (std::int64_t r = 0; r < n; ++r) {
+    if (r < k.n_rows) {
+      std::copy_n(k.row(r), channels_, s.row.data());
+    } else {
+      std::fill(s.row.begin(), s.row.end(), 0.0f);
+    }
+    kv.k.put(ops_.kernels(), head * kv.n_keys + first + r, 0, s.row.data(),
+             static_cast<int>(kv.k_width));
+  }
+}
+
+void FullAttention::put_values(std::int64_t head, std::int64_t first, MatView v, Worker& s) {
+  constexpr std::int64_t kChannels = 16;  // turned at a time
+  Integers& kv = *integers_;
+  const std::int64_t n = round_up(v.n_rows, kActivationBlock);
+  s.columns.assign(static_cast<std::size_t>(kChannels * n), 0.0f);
+  for (std::int64_t c = 0; c < channels_; c += kChannels) {
+    const std::int64_t n_channels = std::min<std::int64_t>(kChannels, channels_ - c);
+    for (std::int64_t r = 0; r < v.n_rows; ++r) {
+      const float* row = v.row(r) + c;
+      for (std::int64_t i = 0; i < n_channels; ++i)
+        s.columns[static_cast<std::size_t>(i * n + r)] = row[i];
+    }
+    for (std::int64_t i = 0; i < n_channels; ++i) {
+      kv.v.put(ops_.kernels(), head * channels_ + c + i, first, s.columns.data() + i * n,
+               static_cast<int>(n));
+    }
+  }
+}
+
+void FullAttention::attend(MatView q, MatView out) {
+  if (q.n_rows == 0) return;
+  if (ops_.exact()) {
+    kv_rows_.assign(static_cast<std::size_t>(q.n_rows),
+                    {.kv = &kv_, .first_key = 0, .last_key = n_rows_});
+    ops_.attend(kv_rows_, q, n_heads_, out);
+    return;
+  }
+  // Head by head, so that its keys and values stay in the cache.
+  const std::int64_t n_panels = round_up(q.n_rows, kQueries) / kQueries;
+  ops_.pool().parallel_for(
+      n_heads_ * n_panels, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const std::int64_t head = i / n_panels;
+          const std::int64_t first = i % n_panels * kQueries;
+          const std::int64_t n = std::min<std::int64_t>(kQueries, q.n_rows - first);
+          attend_panel(head, q.rows(first, n).columns(head * channels_, channels_),
+                       out.rows(first, n).columns(head * channels_, channels_),
+                       *workers_[static_cast<std::size_t>(worker)]);
+        }
+      });
+}
+
+// The queries as a panel; those that do not exist are zeros.
+void FullAttention::pack_queries(MatView q, Worker& s) {
+  const std::int64_t width = integers_->k_width;
+  const std::int64_t n_groups = width / kActivationBlock;
+  s.q.resize(kQueries, width);
+  s.row.assign(static_cast<std::size_t>(width), 0.0f);
+  for (std::int64_t r = 0; r < kQueries; ++r) {
+    if (r < q.n_rows) {
+      std::copy_n(q.row(r), channels_, s.row.data());
+    } else {
+      std::fill(s.row.begin(), s.row.end(), 0.0f);
+    }
+    s.q.put(ops_.kernels(), r, 0, s.row.data(), static_cast<int>(width));
+  }
+  grow(s.q_panel, kQueries * width);
+  grow(s.q_scales, kQueries * n_groups);
+  ops_.kernels().pack_panel(s.q.q.data(), width, static_cast<int>(width), s.q_panel.data());
+  for (std::int64_t r = 0; r < kQueries; ++r) {
+    for (std::int64_t g = 0; g < n_groups; ++g) {
+      s.q_scales[static_cast<std::size_t>(g * kQueries + r)] =
+          s.q.scales[static_cast<std::size_t>(r * n_groups + g)];
+    }
+  }
+}
+
+void FullAttention::attend_panel(std::int64_t head, MatView q, MatView out, Worker& s) {
+  const Kernels& kernels = ops_.kernels();
+  const Integers& kv = *integers_;
+  pack_queries(q, s);
+  grow(s.values, std::int64_t{channels_} * kQueries);
+  std::fill_n(s.values.begin(), channels_ * kQueries, 0.0f);
+  std::fill_n(s.max, kQueries, -std::numeric_limits<float>::infinity());
+  std::fill_n(s.sum, kQueries, 0.0f);
+  for (std::int64_t key = 0; key < kv.n_keys; key += kStretch) {
+    const int n_keys = static_cast<int>(std::min<std::int64_t>(kStretch, kv.n_keys - key));
+    std::fill_n(s.scores.begin(), n_keys * kQueries, 0.0f);
+    kernels.matmul_panel({.q = s.q_panel.data(),
+                          .scales = s.q_scales.data(),
+                          .offsets = nullptr,
+                          .k = static_cast<int>(kv.k_width),
+                          .group = kActivationBlock,
+                          .zero = kernels.panel_zero},
+                         kv.k.view(head * kv.n_keys + key, 0), n_keys, s.scores.data());
+    kernels.softmax_panel(
+        {.scores = s.scores.data(),
+         .n_keys = n_keys,
+         .n_visible = static_cast<int>(std::min<std::int64_t>(n_keys, n_rows_ - key)),
+         .max = s.max,
+         .sum = s.sum,
+         .correction = s.correction,
+         .panel = s.p_panel.data(),
+         .scales = s.p_scales.data()});
+    for (int c = 0; c < channels_; ++c) {
+      kernels.multiply(s.values.data() + c * kQueries, s.correction, kQueries,
+                       s.values.data() + c * kQueries);
+    }
+    kernels.matmul_panel({.q = s.p_panel.data(),
+                          .scales = s.p_scales.data(),
+                          .offsets = nullptr,
+                          .k = n_keys,
+                          .group = kActivationBlock,
+                          .zero = kernels.panel_zero},
+                         kv.v.view(head * channels_, key), channels_, s.values.data());
+  }
+  for (std::int64_t r = 0; r < q.n_rows; ++r) {
+    const float inverse = 1.0f / s.sum[r];
+    float* to = out.row(r);
+    for (int c = 0; c < channels_; ++c) {
+      to[c] = s.values[static_cast<std::size_t>(c * kQueries + r)] * inverse;
+    }
+  }
+}
+
+}  // namespace fourfold

@@ -1,0 +1,60 @@
+// Attention without a mask: every query of a picture sees every key (vision-video.md 4). Never more
+// than a block of scores exists.
+//
+//   FullAttention attention(ops);
+//   attention.begin(n_rows, n_heads, channels);
+//   attention.put(first, k, v);    // all rows, in any order, stretches that begin at multiples of
+//   64 attention.attend(q, out);      // any rows
+//
+// Exact: f32. Otherwise keys, values and probabilities are integers of eight bits: those of a query
+// and of a key with one scale per 32 channels, values and probabilities with one per 32 keys.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/kv_view.h"
+#include "kernels/ops.h"
+#include "tensor/matrix.h"
+
+namespace fourfold {
+
+class FullAttention {
+ public:
+  explicit FullAttention(Ops& ops);
+  ~FullAttention();
+
+  // Forgets all keys. The memory is kept.
+  void begin(std::int64_t n_rows, int n_heads, int channels);
+  // k and v [n, n_heads · channels] of the rows [first, first + n).
+  void put(std::int64_t first, MatView k, MatView v);
+  // q and out [n, n_heads · channels]; scores are q·k as they come. All rows must have been put.
+  void attend(MatView q, MatView out);
+
+ private:
+  struct Integers;  // keys and values in eight bits
+  struct Worker;    // buffers of one thread
+
+  void put_keys(std::int64_t head, std::int64_t first, MatView k, Worker& s);
+  void put_values(std::int64_t head, std::int64_t first, MatView v, Worker& s);
+  void pack_queries(MatView q, Worker& s);
+  void attend_panel(std::int64_t head, MatView q, MatView out, Worker& s);
+
+  Ops& ops_;
+  std::int64_t n_rows_ = 0;
+  int n_heads_ = 0;
+  int channels_ = 0;
+
+  // Exact.
+  KvView kv_;
+  std::vector<std::byte> kv_bytes_;
+  std::vector<std::byte*> kv_blocks_;
+  std::vector<AttentionRow> kv_rows_;
+
+  std::unique_ptr<Integers> integers_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // one a thread
+};
+
+}  // namespace fourfold
