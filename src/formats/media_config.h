@@ -28,6 +28,9 @@ struct VisionConfig {
   float rms_eps = 1e-6f;
   float rope_base = 100.0f;
 
+  // Pixels of a side of what the model takes as one vector.
+  int patch_side() const { return unified ? 48 : 16; }
+
   bool operator==(const VisionConfig&) const = default;
 };
 

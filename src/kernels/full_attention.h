@@ -3,8 +3,8 @@
 //
 //   FullAttention attention(ops);
 //   attention.begin(n_rows, n_heads, channels);
-//   attention.put(first, k, v);    // all rows, in any order, stretches that begin at multiples of
-//   64 attention.attend(q, out);      // any rows
+//   attention.put(first, k, v);    // all rows, in stretches that begin at multiples of 64
+//   attention.attend(q, out);      // any rows
 //
 // Exact: f32. Otherwise keys, values and probabilities are integers of eight bits: those of a query
 // and of a key with one scale per 32 channels, values and probabilities with one per 32 keys.

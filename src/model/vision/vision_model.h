@@ -41,7 +41,7 @@ class VisionModel {
   const VisionConfig& config() const { return config_; }
   const VisionWeights& weights() const { return *weights_; }
   bool exact() const { return exact_; }
-  int patch_side() const { return config_.unified ? 48 : 16; }
+  int patch_side() const { return config_.patch_side(); }
   // Patches of a side that become one soft token.
   int pooled_patches() const { return config_.unified ? 1 : 3; }
   // Bytes that it holds beside the file.

@@ -279,7 +279,6 @@ test('what the model says is text: it runs nothing and fetches nothing', async (
     const chunk = { choices: [{ index: 0, delta: { content }, finish_reason: 'stop' }] };
     route.fulfill({
       contentType: 'text/event-stream',
-      headers: { 'x-media-seen': 'image: 1x1 seen as 384x384, 66 tokens; audio: 1.4 s, 37 tokens' },
       body: `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n`,
     });
   });
@@ -298,6 +297,21 @@ test('media that the model cannot take are refused with the reason', async () =>
   assert.match(await page.locator('.hint').innerText(), /takes text only/);
 });
 
+test('a model with eyes gets a picture, and says what it saw', async () => {
+  await chooseModel('scripted/sees');
+  const choosing = page.waitForEvent('filechooser');
+  await page.getByLabel('Attach a picture', { exact: true }).click();
+  const png = Buffer.from(kDot, 'base64');
+  await (await choosing).setFiles({ name: 'dot.png', mimeType: 'image/png', buffer: png });
+  await page.getByRole('img', { name: 'dot.png' }).waitFor();
+  await send('What is this?');
+  await ended();
+  await page.getByText('A pump beside a bed of mint.').waitFor();
+  const seen = page.getByRole('list', { name: 'What was seen' }).getByRole('listitem');
+  assert.match(await seen.innerText(), /^image: 1x1 seen as 768x768, 258 tokens/);
+  await photograph('picture');
+});
+
 test('media go along where the model takes them', async () => {
   await page.route('**/api/tags', async (route) => {
     const reply = await route.fetch();
@@ -311,6 +325,7 @@ test('media go along where the model takes them', async () => {
     const chunk = { choices: [{ index: 0, delta: { content: 'A dot.' }, finish_reason: 'stop' }] };
     route.fulfill({
       contentType: 'text/event-stream',
+      headers: { 'x-media-seen': 'image: 1x1 seen as 384x384, 66 tokens; audio: 1.4 s, 37 tokens' },
       body: `data: ${JSON.stringify(chunk)}\n\ndata: [DONE]\n\n`,
     });
   });
@@ -335,6 +350,7 @@ test('media go along where the model takes them', async () => {
   assert.ok(wav.length > 16000 * 0.1 * 2, `${wav.length} bytes of sound`);
   assert.deepEqual(text, { type: 'text', text: 'What is this?' });
   const seen = page.getByRole('list', { name: 'What was seen' }).getByRole('listitem');
+  await seen.nth(1).waitFor();
   assert.equal(await seen.count(), 2);
   assert.match(await seen.nth(1).innerText(), /^audio: 1\.4 s/);
 });
