@@ -28,5 +28,9 @@ endmacro()
 
 cmake_language(SET_DEPENDENCY_PROVIDER fourfold_arm64_package SUPPORTED_METHODS FIND_PACKAGE)
 
+# Libraries of this machine's own CPU are not offered: pictures, sound and films by their `_none` files.
+set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_CURRENT_LIST_DIR})
+set(CMAKE_DISABLE_FIND_PACKAGE_GIF TRUE)
+
 # Only for what an arm64 build does not link: Debian installs this library for one CPU at a time.
 set(FOURFOLD_ZSTD zstd CACHE STRING "libzstd")
