@@ -240,7 +240,8 @@ FilmChanges changes(int n, const std::vector<std::pair<int, int>>& by_one,
   FilmChanges film;
   film.by_one.assign(static_cast<std::size_t>(n), 1);
   film.by_two.assign(static_cast<std::size_t>(n), 100);
-  film.by_one[0] = film.by_two[0] = film.by_two[1] = 0;
+  film.by_one[0] = film.by_two[0] = 0;
+  if (n > 1) film.by_two[1] = 0;
   for (const auto& [k, value] : by_one) film.by_one[static_cast<std::size_t>(k)] = value;
   for (const auto& [k, value] : by_two) film.by_two[static_cast<std::size_t>(k)] = value;
   return film;

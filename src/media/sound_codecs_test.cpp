@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "media/library_leaks.h"
 #include "media/sound.h"
 #include "media/test_sound.h"
 

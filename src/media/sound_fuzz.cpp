@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "media/library_leaks.h"
 #include "media/sound.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
