@@ -158,7 +158,7 @@ TEST_P(Tower, MatchesEveryInnerValueOfTheReference) {
       ++n_compared;
     }
   }
-  const auto& config = must_load(tower_path(tower) + form)->config();
+  const VisionConfig config = must_load(tower_path(tower) + form)->config();
   const int n_taps = config.n_layers + 3 + (std::string(tower) == "e_series" ? 0 : 1);
   const int n_end_taps = std::string(tower) == "e_series" ? 2 : 3;
   EXPECT_EQ(n_compared, 3 * n_taps + n_end_taps);
