@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 
 #include "base/json_value.h"
 #include "base/mapped_file.h"
 #include "engine/engine.h"
 #include "engine/engine_step_model.h"
+#include "engine/test_listener.h"
 #include "formats/golden.h"
 #include "runtime/scheduler.h"
 #include "runtime/soft_batch.h"
@@ -96,36 +95,6 @@ struct MediaPrompt {
   std::vector<std::int32_t> greedy;
   std::vector<float> soft;  // all rows
   std::vector<float> logits;
-};
-
-class Listener : public SequenceSink {
- public:
-  void on_start(std::int64_t cached_tokens) override { cached = cached_tokens; }
-  void on_prefill(std::int64_t, std::int64_t) override {}
-  TokenMask* mask() override { return nullptr; }
-  bool on_token(SampledToken token) override {
-    tokens.push_back(std::move(token));
-    return true;
-  }
-  void on_end(SequenceEnd report) override {
-    const std::lock_guard lock(mutex_);
-    end = std::move(report);
-    has_ended_ = true;
-    changed_.notify_all();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return has_ended_; });
-  }
-
-  std::int64_t cached = -1;
-  std::vector<SampledToken> tokens;
-  SequenceEnd end;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool has_ended_ = false;
 };
 
 class GoldenMedia : public testing::TestWithParam<GoldenCase> {

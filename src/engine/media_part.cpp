@@ -10,17 +10,6 @@ namespace {
 
 using Kind = Part::Kind;
 
-std::string_view kind_name(Kind kind) {
-  switch (kind) {
-    case Kind::Image: return "image";
-    case Kind::Audio: return "audio";
-    case Kind::Video: return "video";
-    case Kind::Text:
-    case Kind::Unknown: break;
-  }
-  return "medium";
-}
-
 Kind kind_of(MediaKind kind) {
   switch (kind) {
     case MediaKind::Image: return Kind::Image;
@@ -46,6 +35,17 @@ Error refused(std::string_view where, std::string_view what) {
 }
 
 }  // namespace
+
+std::string_view kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::Image: return "image";
+    case Kind::Audio: return "audio";
+    case Kind::Video: return "video";
+    case Kind::Text:
+    case Kind::Unknown: break;
+  }
+  return "medium";
+}
 
 Result<Part> make_media_part(SharedBytes bytes, std::string where, Kind expected) {
   const auto type = find_media_type(bytes.text());

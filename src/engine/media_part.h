@@ -2,12 +2,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/shared_bytes.h"
 #include "chat/conversation.h"
 
 namespace fourfold {
+
+// "image", "audio", "video", "medium" for the others.
+std::string_view kind_name(Part::Kind kind);
 
 // `where` names the part in messages: its path in a request, or a flag and its file.
 // InvalidArgument if the bytes are no medium, or none of the kind that is expected; any will do if

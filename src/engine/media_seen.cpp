@@ -6,21 +6,12 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/media_part.h"
+
 namespace fourfold {
 namespace {
 
 using Kind = Part::Kind;
-
-std::string_view kind_name(Kind kind) {
-  switch (kind) {
-    case Kind::Image: return "image";
-    case Kind::Audio: return "audio";
-    case Kind::Video: return "video";
-    case Kind::Text:
-    case Kind::Unknown: break;
-  }
-  return "medium";
-}
 
 std::int64_t total(const MediaTokens& tokens) { return tokens.image + tokens.audio + tokens.video; }
 
