@@ -31,19 +31,20 @@ function(fourfold_library name)
   endif()
 endfunction()
 
-# fourfold_test(NAME SOURCES … LINKS … [LABELS …] [TIMEOUT s]): one test program, one ctest entry per case.
+# fourfold_test(NAME SOURCES … LINKS … [LABELS …] [TIMEOUT s] [HOT]): one test program and ctest
+# entry. HOT: its own code takes long to run, and is optimised in every preset.
 function(fourfold_test name)
   if(NOT FOURFOLD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "HOT" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
   # Sanitizers make a test's own code, which is long and seldom hot, slow to optimise.
-  if(CMAKE_CXX_FLAGS_DEBUG MATCHES "-fsanitize" AND CMAKE_BUILD_TYPE STREQUAL "Debug")
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT ARG_HOT)
     target_compile_options(${name} PRIVATE -O0)
   endif()
   target_compile_definitions(${name} PRIVATE
