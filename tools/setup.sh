@@ -49,10 +49,10 @@ need_build_packages() {
     "libgif-dev: pictures" "libsndfile1-dev: sound" "libsoxr-dev: sound"
 }
 
-# What ./run does without: films and M4A, HEIC and AVIF.
+# What ./run does without: films and M4A, HEIC and AVIF, the microphone.
 need_film_packages() {
   need "libavformat-dev: films" "libavcodec-dev: films" "libswscale-dev: films" \
-    "libswresample-dev: films" "libheif-dev: pictures"
+    "libswresample-dev: films" "libheif-dev: pictures" "portaudio19-dev: microphone"
 }
 
 # True if this machine can build the Rust library of constrained answers.

@@ -95,7 +95,7 @@ ordered_json report_json(const BenchReport& report, const BenchFlags& flags) {
                        {"body", report.body.empty() ? ordered_json() : ordered_json(report.body)},
                        {"quant", report.quant},
                        {"isa", report.machine.isa},
-                       {"portable", false},
+                       {"portable", true},
                        {"kv", report.kv},
                        {"cpu", report.machine.cpu},
                        {"cpu_budget", report.machine.cpu_budget},

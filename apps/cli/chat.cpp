@@ -13,6 +13,8 @@ namespace fourfold {
 
 namespace {
 
+constexpr double kLongLookS = 10.0;
+
 // JSON as it is, unless it is long or could steer the terminal.
 std::string shown(const JsonValue& value) {
   constexpr std::size_t kMostBytes = 400;
@@ -128,7 +130,18 @@ Result<Answer> Chat::answer(bool silent) {
   return whole;
 }
 
+// Ctrl-C while media are looked at and encoded ends an answer that has not begun: no error.
 Result<Answer> Chat::speak(bool silent) {
+  auto said = speak_through(silent);
+  const bool was_stopped = !said.ok() && said.error().code == Code::Cancelled && is_interrupted();
+  if (!was_stopped) return said;
+  if (!silent && !context_.json) context_.out().write("\n");
+  Answer nothing;
+  nothing.finish = name(ChatFinish::Cancelled);
+  return nothing;
+}
+
+Result<Answer> Chat::speak_through(bool silent) {
   auto turn = TRY(next_turn());
   TRY(encode_media(turn.prepared, *session_));
   last_request_ = std::move(turn.request);
@@ -186,6 +199,7 @@ Result<Chat::Turn> Chat::next_turn() {
   if (prepared.forgotten.n_forgotten_messages > 0) forget(prepared.forgotten);
   tell(prepared.warnings);
   tell_of_media(prepared);
+  tell_of_long_looks(prepared);
   TRY(watch_long_films(prepared));
 
   Turn turn;
@@ -206,6 +220,14 @@ void Chat::tell_of_media(const PreparedChat& prepared) {
   const std::size_t n_new = std::min(std::exchange(n_new_media_, 0), media_.size());
   for (std::size_t i = media_.size() - n_new; i < media_.size(); ++i) {
     context_.note(fourfold::describe(media_[i]));
+  }
+}
+
+void Chat::tell_of_long_looks(const PreparedChat& prepared) {
+  const auto first = session_->reusable(prepared.prompt.ids, prepared.prompt.soft);
+  const double about_s = preparer_->media_seconds(prepared, first);
+  if (about_s >= kLongLookS) {
+    context_.note(fmt::format("encoding the media takes about {:.0f} s", about_s));
   }
 }
 

@@ -94,6 +94,7 @@ class Chat {
 
   // One round: the model speaks until it ends its turn or wants results.
   Result<Answer> speak(bool silent);
+  Result<Answer> speak_through(bool silent);
   void remember(Answer& answer);
   void forget_last_exchange();
   void add_results();
@@ -103,6 +104,8 @@ class Chat {
   // What the prompt needs of its media beyond what the session holds.
   Status encode_media(const PreparedChat& prepared, const Session& session);
   // Films that do not fit are seen in turns of their own, which end in notes.
+  // Before it takes more than ten seconds to encode them.
+  void tell_of_long_looks(const PreparedChat& prepared);
   Status watch_long_films(PreparedChat& prepared);
   Result<FilmNotes> note_film(Session& session, PreparedChat turn);
 

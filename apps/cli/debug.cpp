@@ -170,20 +170,25 @@ void register_debug(CLI::App& program, Context& context) {
        .example = "fourfold debug logits gemma.gguf --ids 2,9259 --exact --out l.safetensors",
        .action = [&context, flags] { return debug_logits(*flags, context); }});
   add_engine_flags(command, flags->engine);
-  const auto text_flag = [&](const char* names, const char* value, const char* help,
-                             std::string& target) {
-    add_value_flag(command, {.names = names, .value = value, .help = help},
-                   [&target](const std::string& text) -> Status {
-                     target = text;
-                     return {};
-                   });
-  };
-  text_flag("--ids", "2,105,…", "token ids; no BOS is added", flags->ids);
-  text_flag("--ids-file", "F.json", "one JSON list of token ids", flags->ids_file);
-  text_flag("--embeds", "F.safetensors", "ids and ready rows of layer 0", flags->embeds);
-  text_flag("--positions", "all|last|0,17,…", "rows whose logits are written (last)",
-            flags->positions);
-  text_flag("--out", "OUT.safetensors", "where the arrays go (required)", flags->out);
+  add_value_flag(command,
+                 {.names = "--ids", .value = "2,105,…", .help = "token ids; no BOS is added"},
+                 take_text(flags->ids));
+  add_value_flag(command,
+                 {.names = "--ids-file", .value = "F.json", .help = "one JSON list of token ids"},
+                 take_text(flags->ids_file));
+  add_value_flag(
+      command,
+      {.names = "--embeds", .value = "F.safetensors", .help = "ids and ready rows of layer 0"},
+      take_text(flags->embeds));
+  add_value_flag(command,
+                 {.names = "--positions",
+                  .value = "all|last|0,17,…",
+                  .help = "rows whose logits are written (last)"},
+                 take_text(flags->positions));
+  add_value_flag(
+      command,
+      {.names = "--out", .value = "OUT.safetensors", .help = "where the arrays go (required)"},
+      take_text(flags->out));
   add_value_flag(command, {.names = "--greedy", .value = "N", .help = "further ids by argmax (0)"},
                  take_integer(flags->n_greedy, {.least = 0, .most = 1 << 20}));
   add_switch(command, {.names = "--nll", .help = "nats of each next token (off)"}, flags->nll);

@@ -4,10 +4,10 @@
 #include <optional>
 #include <utility>
 
-#include "base/mapped_file.h"
 #include "base/resources.h"
 #include "cli/arrays.h"
 #include "cli/debug_encode_audio.h"
+#include "cli/debug_pixels.h"
 #include "cli/flags.h"
 #include "cli/folders.h"
 #include "cli/model_flags.h"
@@ -60,10 +60,8 @@ Result<std::shared_ptr<const Checkpoint>> open_encoders(const EncodeFlags& flags
 }
 
 Result<Patches> read_picture(const EncodeFlags& flags, int side) {
-  const auto file = TRY(MappedFile::open(flags.image));
-  const auto decoded = TRY_IN(flags.image, decode_picture(file->bytes(), {}));
-  const auto target = TRY(target_size(decoded.picture.size(), flags.budget));
-  return make_patches(resize(decoded.picture, target), side, PixelScale::Picture);
+  const auto read = TRY(read_resized_picture(flags.image, flags.budget));
+  return make_patches(read.resized, side, PixelScale::Picture);
 }
 
 // What `debug pixels` wrote: rows in the order of the grid, which the last position closes.
@@ -149,21 +147,27 @@ void register_debug_encode(CLI::App& group, Context& context) {
   add_argument(command,
                {.names = "MODEL", .help = "a model with its encoders, or a projector file"},
                flags->model);
-  const auto text_flag = [&](const char* names, const char* value, const char* help,
-                             std::string& target) {
-    add_value_flag(command, {.names = names, .value = value, .help = help},
-                   [&target](const std::string& text) -> Status {
-                     target = text;
-                     return {};
-                   });
-  };
-  text_flag("--mmproj", "FILE", "the projector file (the one beside MODEL)", flags->mmproj);
-  text_flag("--image", "F", "a picture", flags->image);
-  text_flag("--patches", "F.safetensors", "patches and positions, as `debug pixels` writes them",
-            flags->patches);
-  text_flag("--audio", "F", "a sound, its first 30 s", flags->sound.audio);
-  text_flag("--mel", "F.safetensors", "mel rows, as `debug mel` writes them", flags->sound.mel);
-  text_flag("--out", "F.safetensors", "where the arrays go (required)", flags->out);
+  add_value_flag(
+      command,
+      {.names = "--mmproj", .value = "FILE", .help = "the projector file (the one beside MODEL)"},
+      take_text(flags->mmproj));
+  add_value_flag(command, {.names = "--image", .value = "F", .help = "a picture"},
+                 take_text(flags->image));
+  add_value_flag(command,
+                 {.names = "--patches",
+                  .value = "F.safetensors",
+                  .help = "patches and positions, as `debug pixels` writes them"},
+                 take_text(flags->patches));
+  add_value_flag(command, {.names = "--audio", .value = "F", .help = "a sound, its first 30 s"},
+                 take_text(flags->sound.audio));
+  add_value_flag(
+      command,
+      {.names = "--mel", .value = "F.safetensors", .help = "mel rows, as `debug mel` writes them"},
+      take_text(flags->sound.mel));
+  add_value_flag(
+      command,
+      {.names = "--out", .value = "F.safetensors", .help = "where the arrays go (required)"},
+      take_text(flags->out));
   add_value_flag(
       command,
       {.names = "--budget", .value = "N", .help = "soft tokens: 70, 140, 280, 560 or 1120 (280)"},

@@ -22,10 +22,7 @@ struct PixelsFlags {
 
 Result<int> debug_pixels(const PixelsFlags& flags, Context& context) {
   if (flags.out.empty()) return context.usage_error("--out: missing, expected a file to write");
-  const auto file = TRY(MappedFile::open(flags.image));
-  const auto decoded = TRY_IN(flags.image, decode_picture(file->bytes(), {}));
-  const auto target = TRY(target_size(decoded.picture.size(), flags.budget));
-  const Picture resized = resize(decoded.picture, target);
+  const auto [decoded, resized] = TRY(read_resized_picture(flags.image, flags.budget));
   auto patches = make_patches(resized, kPatchSide, PixelScale::Picture);
   if (decoded.n_frames > 1) {
     context.note(fmt::format("{}: frame 1 of {}", flags.image, decoded.n_frames));
@@ -41,6 +38,15 @@ Result<int> debug_pixels(const PixelsFlags& flags, Context& context) {
 }
 
 }  // namespace
+
+Result<ReadPicture> read_resized_picture(const std::string& path, int budget) {
+  const auto file = TRY(MappedFile::open(path));
+  ReadPicture read;
+  read.decoded = TRY_IN(path, decode_picture(file->bytes(), {}));
+  const auto target = TRY(target_size(read.decoded.picture.size(), budget));
+  read.resized = resize(read.decoded.picture, target);
+  return read;
+}
 
 void register_debug_pixels(CLI::App& debug, Context& context) {
   auto flags = std::make_shared<PixelsFlags>();

@@ -76,6 +76,15 @@ using NumberOf = typename NumberOfImpl<T>::type;
 Result<std::int64_t> parse_integer(std::string_view text, IntegerRange range = {});
 Result<double> parse_number(std::string_view text, NumberRange range = {});
 
+// Any text, for a string or an optional of one, which outlives the command line.
+template <class Target>
+TakeValue take_text(Target& target) {
+  return [&target](const std::string& text) -> Status {
+    target = text;
+    return {};
+  };
+}
+
 // `target` is a number or an optional of one, and outlives the command line.
 template <class Target>
 TakeValue take_integer(Target& target, IntegerRange range = {}) {

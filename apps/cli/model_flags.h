@@ -23,10 +23,11 @@ namespace fourfold {
 struct EngineFlags {
   std::string model;  // as given: a path, or a name in the model folders
   EngineOptions options;
+  bool portable = false;  // asked for; all kernels give the same bits on every CPU anyway
 };
 
-// MODEL, -t, -c, --memory, --kv, --chunk, --exact, --portable. `with_model` false: the command
-// names its model itself.
+// MODEL, -t, -c, --memory, --kv, --chunk, --exact, --portable, --pack. `with_model` false: the
+// command names its model itself.
 void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model = true);
 
 // --mmproj, of commands that look and listen.

@@ -112,13 +112,6 @@ Result<int> parse(const ParseFlags& flags, Context& context) {
   return kExitDone;
 }
 
-TakeValue take_text(std::optional<std::string>& target) {
-  return [&target](const std::string& text) -> Status {
-    target = text;
-    return {};
-  };
-}
-
 }  // namespace
 
 void register_parse(CLI::App& program, Context& context) {

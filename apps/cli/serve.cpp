@@ -53,13 +53,6 @@ TakeValue take_duration(std::chrono::milliseconds& target) {
   };
 }
 
-TakeValue take_text(std::string& target) {
-  return [&target](const std::string& text) -> Status {
-    target = text;
-    return {};
-  };
-}
-
 TakeValue take_size(std::uint64_t& target) {
   return [&target](const std::string& text) -> Status {
     target = TRY(parse_size(text));

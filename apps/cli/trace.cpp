@@ -9,6 +9,7 @@
 #include "cli/folders.h"
 #include "cli/model_flags.h"
 #include "engine/chat_service.h"
+#include "engine/media_part.h"
 #include "engine/trace.h"
 #include "engine/trace_replay.h"
 #include "server/model_facts.h"
@@ -112,6 +113,18 @@ std::string token_line(std::size_t position, const DrawnToken& drawn,
   return line + "\n";
 }
 
+std::string medium_line(const TraceMedium& medium) {
+  return fmt::format("{:8} {}, {} bytes{}, sha256 {}\n", kind_name(medium.part.kind),
+                     medium.part.where, medium.size_bytes, medium.is_kept() ? "" : " (not kept)",
+                     medium.sha256);
+}
+
+std::string film_line(const FilmTurn& turn) {
+  return fmt::format("film     {}, window {} of {}: {} tokens, {} cached\n  notes: {}\n",
+                     turn.where, turn.window + 1, turn.n_windows, turn.prompt_tokens,
+                     turn.cached_tokens, turn.notes);
+}
+
 Result<int> show_trace(const TraceFlags& flags, Context& context) {
   const Trace trace = TRY(open_trace(flags.id));
   if (context.json) {
@@ -126,6 +139,8 @@ Result<int> show_trace(const TraceFlags& flags, Context& context) {
       trace.id, trace.time, trace.model, trace.path, trace.build, trace.isa, trace.dialect,
       trace.route, trace.prompt.ids.size(), trace.cached_tokens, sampling.temperature,
       sampling.top_k, sampling.top_p, sampling.seed));
+  for (const auto& medium : trace.media) context.out().write(medium_line(medium));
+  for (const auto& turn : trace.films) context.out().write(film_line(turn));
   for (std::size_t i = 0; i < trace.candidates.size(); ++i) {
     const TraceCandidate& candidate = trace.candidates[i];
     context.out().write(fmt::format("answer {}: {} tokens, {}\n", i, candidate.tokens.size(),
@@ -209,12 +224,12 @@ Status take_settings(const Trace& trace, EngineOptions& options) {
 
 // What may make another answer, before it does.
 Status note_changes(const Trace& trace, const std::string& path, const Engine& engine,
-                    Context& context) {
+                    bool portable, Context& context) {
   const auto note = [&](std::string_view what, std::string_view then, std::string_view now) {
     if (then != now) context.note(fmt::format("another {}: {}, then {}", what, now, then));
   };
   note("build", trace.build, FOURFOLD_VERSION);
-  note("instruction set", trace.isa, engine.isa());
+  if (!portable) note("instruction set", trace.isa, engine.isa());
   const auto facts = TRY(read_model_facts(path, engine.options()));
   note("content of the model", trace.fingerprint, facts.digest);
   return {};
@@ -228,7 +243,7 @@ Result<int> replay_trace(const TraceFlags& flags, Context& context) {
   options.engine.force_isa = environment("FOURFOLD_FORCE_ISA");
   TRY(take_settings(trace, options.engine));
   const auto service = TRY(ChatService::open(path, options));
-  TRY(note_changes(trace, path, service->engine(), context));
+  TRY(note_changes(trace, path, service->engine(), flags.engine.portable, context));
   const Trace again = TRY(replay(trace, *service));
   return report_difference(trace, again, "now", context);
 }

@@ -18,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMostSeenBytes = 1024;  // of the header x-media-seen
+constexpr double kLongLookS = 10.0;           // the log says beforehand that media take longer
+constexpr std::chrono::milliseconds kPatience{200};
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -74,6 +76,53 @@ Status check_key(const Call& call, const ModelFacts& facts) {
       .with({.reason = "insufficient_scope"});
 }
 
+void add(MediaTokens& all, const MediaTokens& more) {
+  all.image += more.image;
+  all.audio += more.audio;
+  all.video += more.video;
+}
+
+std::int64_t total(const MediaTokens& tokens) { return tokens.image + tokens.audio + tokens.video; }
+
+int silence_s(Call& call, const AnswerFormatter& formatter) {
+  const int set = call.server().settings.silence_s;
+  return set > 0 ? set : formatter.keep_alive_after_s();
+}
+
+// Speaks to the client of a stream while its media are encoded and its films seen, once it has
+// waited in silence for long. What goes wrong after that is told within the stream.
+class WaitingClient {
+ public:
+  WaitingClient(Call& call, AnswerFormatter& formatter, const AnswerFacts& facts)
+      : call_(call),
+        formatter_(formatter),
+        facts_(facts),
+        silence_(std::chrono::seconds(silence_s(call, formatter))) {}
+
+  void note_progress(std::string progress) {
+    progress_ = std::move(progress);
+    if (call_.has_begun()) say();
+  }
+  void wait() {
+    if (Clock::now() - said_ >= silence_) say();
+  }
+
+ private:
+  void say() {
+    if (!call_.has_begun()) call_.begin(formatter_.stream_type());
+    const std::string bytes = formatter_.waiting(facts_, progress_);
+    if (!bytes.empty()) call_.write(bytes);
+    said_ = Clock::now();
+  }
+
+  Call& call_;
+  AnswerFormatter& formatter_;
+  const AnswerFacts& facts_;
+  const Clock::duration silence_;
+  std::string progress_ = "media are looked at";
+  Clock::time_point said_ = Clock::now();
+};
+
 struct Prompted {
   ModelLease lease;
   PreparedChat prepared;
@@ -115,12 +164,9 @@ class AnswerRun {
     facts.requested_model = std::move(requested_model);
     facts.model = lease_.facts().id;
     facts.tokenizer = &lease_.service().tokenizer();
-    facts.prompt_ids = prepared.prompt.ids;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     facts.created_s = std::chrono::duration_cast<std::chrono::seconds>(now).count();
     facts.created_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-    facts.prompt_tokens = static_cast<std::int64_t>(prepared.prompt.ids.size());
-    facts.prompt_media = media_of(prepared);
     facts.thinks = prepared.thinks;
     facts.n_candidates = prepared.n_candidates;
     facts.load_ms = lease_.load_ms();
@@ -137,27 +183,41 @@ class AnswerRun {
     describe_tokens(prepared);
   }
 
-  Status start(PreparedChat prepared, const RequestOrigin& origin, std::stop_token cancelled) {
+  // `streamed_by` is null for answers that are not written as they come.
+  Status start(PreparedChat prepared, RequestOrigin origin, std::stop_token cancelled,
+               AnswerFormatter* streamed_by) {
     cancelled_ = std::move(cancelled);
+    std::optional<WaitingClient> client;
+    if (streamed_by) client.emplace(call_, *streamed_by, outcome_.facts);
+    origin.on_wait = [&] {
+      if (client) client->wait();
+    };
+    origin.on_film_window = [&](int index, int count, double from_s, double to_s) {
+      const std::string progress = fmt::format("window {} of {} of the film: {:.0f} to {:.0f} s",
+                                               index + 1, count, from_s, to_s);
+      call_.server().log.debug(fmt::format("{}: {}", call_.request_id(), progress));
+      if (client) client->note_progress(progress);
+    };
+    tell_of_long_looks(prepared);
     stream_ = TRY(lease_.service().start(std::move(prepared), origin));
     // From any thread, in every phase.
     on_gone_.emplace(call_.gone(), [stream = stream_.get()] { stream->cancel(); });
     on_cancelled_.emplace(cancelled_, [stream = stream_.get()] { stream->cancel(); });
+    while (!stream_->wait_started(kPatience)) {
+      if (client && call_.has_begun()) client->wait();
+    }
     TRY(stream_->wait_started());
-    outcome_.facts.prompt_tokens = stream_->prompt_tokens();  // turns for films are known now
-    // With what the windows of long films took.
-    outcome_.facts.prompt_tokens = stream_->prompt_tokens();
-    outcome_.facts.cached_tokens = stream_->cached_tokens();
-    outcome_.facts.cached_media = media_of_prompt(outcome_.facts.cached_tokens);
+    note_prompt();
     return {};
   }
 
   Status write_stream(AnswerFormatter& formatter) {
-    call_.begin(formatter.stream_type());
+    if (!call_.has_begun()) call_.begin(formatter.stream_type());
+    const int most_silent_s = silence_s(call_, formatter);
     bool is_read = call_.write(formatter.begin(outcome_.facts));
     for (;;) {
       for (int silent_s = 1; !stream_->wait(std::chrono::seconds(1)); ++silent_s) {
-        if (silent_s % formatter.keep_alive_after_s() != 0 && !call_.may_have_gone()) continue;
+        if (silent_s % most_silent_s != 0 && !call_.may_have_gone()) continue;
         const std::string bytes = formatter.keep_alive();
         is_read = is_read && (bytes.empty() || call_.write(bytes));
         if (!is_read) stream_->cancel();
@@ -213,22 +273,35 @@ class AnswerRun {
   ChatOutcome take_outcome() { return std::move(outcome_); }
 
  private:
-  MediaTokens media_of(const PreparedChat& prepared) const {
-    if (!prepared.films) return media_of_prompt(outcome_.facts.prompt_tokens);
-    MediaTokens all;
-    for (const auto& seen : prepared.media) {
-      all.image += seen.tokens.image;
-      all.audio += seen.tokens.audio;
-      all.video += seen.tokens.video;
-    }
-    return all;
+  void tell_of_long_looks(const PreparedChat& prepared) {
+    const double about_s = lease_.service().media_seconds(prepared);
+    if (about_s < kLongLookS) return;
+    call_.server().log.info(
+        fmt::format("{}: its media take about {:.0f} s to encode", call_.request_id(), about_s));
   }
 
-  // Of its first n tokens.
-  MediaTokens media_of_prompt(std::int64_t n) const {
-    const std::span<const TokenId> ids = outcome_.facts.prompt_ids;
-    const auto first = std::min(ids.size(), static_cast<std::size_t>(n));
-    return count_media_tokens(outcome_.facts.tokenizer->control(), ids.first(first));
+  // What was prefilled, the turns in which films were seen included.
+  void note_prompt() {
+    AnswerFacts& facts = outcome_.facts;
+    facts.prompt_ids = stream_->prompt().ids;
+    facts.prompt_tokens = stream_->prompt_tokens();
+    facts.cached_tokens = stream_->cached_tokens();
+    std::int64_t n_cached = facts.cached_tokens;
+    for (const FilmTurn& turn : stream_->film_turns()) {
+      n_cached -= turn.cached_tokens;
+      add_media(turn.prompt, turn.cached_tokens);
+    }
+    add_media(stream_->prompt(), n_cached);
+    if (trace_) trace_->start(*stream_);
+  }
+
+  void add_media(const Prompt& prompt, std::int64_t n_cached) {
+    AnswerFacts& facts = outcome_.facts;
+    const ControlIds& control = facts.tokenizer->control();
+    const std::span<const TokenId> ids = prompt.ids;
+    const auto first = std::min(ids.size(), static_cast<std::size_t>(n_cached));
+    add(facts.prompt_media, count_media_tokens(control, ids));
+    add(facts.cached_media, count_media_tokens(control, ids.first(first)));
   }
 
   static Status was_cancelled() { return Error{Code::Cancelled, "the answer was cancelled"}; }
@@ -317,7 +390,8 @@ class AnswerRun {
 
 using Follow = std::function<Status(AnswerRun& run)>;
 
-Result<ChatOutcome> run_answer(Call& call, ChatCall& chat, const Follow& follow) {
+Result<ChatOutcome> run_answer(Call& call, ChatCall& chat, const Follow& follow,
+                               AnswerFormatter* streamed_by = nullptr) {
   const auto deadline = deadline_of(call.request().head);
   Prompted prompted = TRY(make_prompt(call, chat));
   const int highest = call.key() ? call.key()->priority : 1;
@@ -329,7 +403,7 @@ Result<ChatOutcome> run_answer(Call& call, ChatCall& chat, const Follow& follow)
                              }};
   AnswerRun run(call, chat.model, std::move(prompted.lease), prompted.prepared);
   run.keep_trace(chat.raw ? nullptr : &chat.chat, prompted.prepared);
-  TRY(run.start(std::move(prompted.prepared), origin, chat.cancelled));
+  TRY(run.start(std::move(prompted.prepared), origin, chat.cancelled, streamed_by));
   const Status followed = follow(run);
   run.finish_trace();
   TRY(followed);
@@ -345,10 +419,11 @@ Result<ChatOutcome> answer_chat(Call& call, ChatCall chat, AnswerFormatter& form
   } else if (formatter.whole_type().starts_with("application/json")) {
     call.may_probe_with_spaces();
   }
-  auto outcome = run_answer(call, chat, [&](AnswerRun& run) {
+  const auto follow = [&](AnswerRun& run) {
     return chat.stream ? run.write_stream(formatter) : run.reply_whole(formatter);
-  });
-  if (!outcome.ok() && call.has_begun_early()) {
+  };
+  auto outcome = run_answer(call, chat, follow, chat.stream ? &formatter : nullptr);
+  if (!outcome.ok() && (call.has_begun_early() || call.has_begun())) {
     call.write(formatter.error(outcome.error()));
     call.end();
   }
@@ -365,6 +440,12 @@ Result<CountedPrompt> count_prompt(Call& call, ChatCall chat) {
   counted.n_tokens = static_cast<std::int64_t>(prompted.prepared.prompt.ids.size());
   counted.media = count_media_tokens(prompted.lease.service().tokenizer().control(),
                                      prompted.prepared.prompt.ids);
+  // Films that are seen in turns of their own take at least their frames and their sound.
+  if (prompted.prepared.films) {
+    const MediaTokens& all = prompted.prepared.media_tokens;
+    counted.n_tokens += total(all) - total(counted.media);
+    counted.media = all;
+  }
   counted.prepared = std::move(prompted.prepared);
   return counted;
 }

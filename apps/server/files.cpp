@@ -18,6 +18,7 @@
 #include "api/identifiers.h"
 #include "api/json_number.h"
 #include "api/media.h"
+#include "base/mapped_file.h"
 #include "base/new_file.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -470,14 +471,8 @@ Result<std::string> Files::path_of(std::string_view id) {
 
 Result<StoredFile> Files::load(std::string_view id) {
   const auto file = TRY(find(id));
-  StoredFile stored{.mime = file.mime, .bytes = {}};
-  stored.bytes.reserve(file.size_bytes);
-  TRY(read_pieces(impl_->blob_path(file.sha256), 0,
-                  [&](std::span<const std::byte> piece) -> Status {
-                    stored.bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-                    return {};
-                  }));
-  return stored;
+  auto bytes = TRY(MappedFile::open(impl_->blob_path(file.sha256)));
+  return StoredFile{.mime = file.mime, .bytes = std::move(bytes)};
 }
 
 Status Files::remove(std::string_view id) {

@@ -66,6 +66,9 @@ TEST_F(FilesTest, TakesAFileInChunks) {
   const auto stored = files->load(last->file->id);
   EXPECT_EQ(stored->bytes, "abcdef");
   EXPECT_EQ(stored->mime, "text/x-a");
+  // It is mapped: whoever has it keeps it.
+  EXPECT_TRUE(files->remove(last->file->id).ok());
+  EXPECT_EQ(stored->bytes, "abcdef");
 }
 
 TEST_F(FilesTest, TakesAChunkFromAFile) {

@@ -11,6 +11,7 @@
 
 #include "base/resources.h"
 #include "base/sha256.h"
+#include "formats/media_config.h"
 #include "server/made_models.h"
 #include "server/model_facts.h"
 
@@ -82,6 +83,12 @@ std::vector<std::string> models_in(const std::string& folder) {
   }
   std::ranges::sort(paths);
   return paths;
+}
+
+// Encoders alone: they are taken with the model that they lie beside.
+bool is_projector(const std::string& path) {
+  const auto checkpoint = Checkpoint::open(path);
+  return checkpoint.ok() && is_mmproj(*checkpoint);
 }
 
 std::int64_t unix_s(Clock::time_point time) {
@@ -187,7 +194,9 @@ struct Models::Impl {
       for (const auto& path : models_in(folder)) {
         if (knows_path(path)) continue;
         const Status added = add_file({.name = {}, .path = path}, false);
-        if (!added.ok()) notes.push_back("left out: " + added.error().message);
+        if (!added.ok() && !is_projector(path)) {
+          notes.push_back("left out: " + added.error().message);
+        }
       }
     }
     add_made(notes);

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <thread>
 
+#include "engine/test_media.h"
+#include "formats/test_files.h"
 #include "server/model_facts.h"
 
 namespace fourfold {
@@ -54,6 +56,22 @@ ModelsOptions on_demand(ModelsOptions options, const std::string& folder_name) {
                              std::filesystem::copy_options::overwrite_existing);
   options.folders.push_back(folder.string());
   return options;
+}
+
+TEST(Models, LeaveOutWhatIsNoModelAndSaySoButOfProjectors) {
+  const testing_files::TempFolder folder;
+  std::filesystem::copy_file(kKeeper, folder.file("keeper.gguf"));
+  test_media::write_projector(folder.file("mmproj-keeper.gguf"), 64);
+  std::ofstream(folder.file("broken.gguf")) << "GGUF and no more";
+  ModelsOptions options;
+  options.folders.push_back(folder.file(""));
+  std::vector<std::string> notes;
+  const auto models = Models::find_all(std::move(options), notes);
+  ASSERT_TRUE(models.ok()) << models.error().message;
+  EXPECT_EQ((*models)->list().size(), 1u);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0], HasSubstr("left out: "));
+  EXPECT_THAT(notes[0], HasSubstr("broken.gguf"));
 }
 
 TEST(ModelFacts, AreReadFromTheHeaders) {

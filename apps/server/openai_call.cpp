@@ -18,7 +18,7 @@ OpenAiOptions openai_options(Call& call) {
 }
 
 FileReader file_reader(ServerState& server) {
-  return [&files = server.files](const std::string& id) -> Result<std::string> {
+  return [&files = server.files](const std::string& id) -> Result<SharedBytes> {
     auto file = TRY(files.load(id));
     return std::move(file.bytes);
   };

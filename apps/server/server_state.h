@@ -48,6 +48,7 @@ struct ServerSettings {
   int max_queue = 64;       // requests that wait
   std::string data_folder;  // empty: nothing is stored on disk
   bool show_paths = false;  // in /props
+  int silence_s = 0;        // after which streams say that they live; 0: as their dialect has it
   bool traces = false;      // of every answer, not only where a request asks for one
 };
 

@@ -74,8 +74,16 @@ class AnswerFormatter {
   virtual std::string keep_alive() { return ""; }
   // Seconds of silence after which keep_alive() is due.
   virtual int keep_alive_after_s() const { return 15; }
+  // The same before begin(), while media are looked at. `progress` says how far that is ("window 2
+  // of 5"), for dialects that can carry it; of `facts` only the model is settled.
+  virtual std::string waiting(const AnswerFacts& /*facts*/, std::string_view /*progress*/) {
+    return keep_alive();
+  }
 
   virtual std::string whole(const AnswerFacts& facts, const std::vector<Candidate>& candidates) = 0;
 };
+
+// What a reader of server-sent events passes over: one line of text, where a dialect allows it.
+inline std::string sse_comment(std::string_view text) { return ": " + std::string(text) + "\n\n"; }
 
 }  // namespace fourfold

@@ -140,6 +140,7 @@ TEST(AnthropicStream, HidesThoughtsButForTheirSignature) {
 TEST(AnthropicStream, PingsAndFails) {
   AnthropicFormatter formatter({.sealer = nullptr, .request_id = "req_1"});
   EXPECT_EQ(formatter.keep_alive(), "event: ping\ndata: {\"type\":\"ping\"}\n\n");
+  EXPECT_EQ(formatter.waiting({}, "window 1 of 2"), formatter.keep_alive());
   const auto error = formatter.error(internal_error("boom"));
   EXPECT_THAT(event_names(error), ElementsAre("error"));
   EXPECT_THAT(error, HasSubstr(R"("error":{"type":"api_error","message":"boom"})"));

@@ -274,9 +274,9 @@ TEST(AnthropicRequest, APictureInADocumentKeepsItsPlace) {
 
 TEST(AnthropicRequest, ReadsFilesThatWereUploaded) {
   AnthropicOptions options;
-  options.read_file = [](const std::string& id) -> Result<std::string> {
+  options.read_file = [](const std::string& id) -> Result<SharedBytes> {
     if (id != "pic") return not_found("no file {}", id);
-    return std::string("\x89PNG\r\n\x1a\n");
+    return SharedBytes("\x89PNG\r\n\x1a\n");
   };
   const auto body = [](const char* id) {
     return parse_json_value(

@@ -49,7 +49,7 @@ void settle(Part& part, const BesideData& beside) {
 }
 
 // Files of text are text.
-Result<Part> part_of_bytes(std::string bytes, std::string_view mime, const Field& where) {
+Result<Part> part_of_bytes(SharedBytes bytes, std::string_view mime, const Field& where) {
   const std::string type = to_lower(mime.substr(0, mime.find(';')));
   if (type == "application/pdf") {
     return where.error("PDF is not read (expected text, an image, audio or video)",
@@ -58,8 +58,8 @@ Result<Part> part_of_bytes(std::string bytes, std::string_view mime, const Field
   if (kind_of_mime(type) != Part::Kind::Text && type != "application/json") {
     return make_media_part(std::move(bytes), where.path(), kind_of_mime(type));
   }
-  if (!is_utf8(bytes)) return where.error(fmt::format("{} that is not UTF-8", type));
-  return Part{.kind = Part::Kind::Text, .text = std::move(bytes), .where = where.path()};
+  if (!is_utf8(bytes.text())) return where.error(fmt::format("{} that is not UTF-8", type));
+  return Part{.kind = Part::Kind::Text, .text = std::string(bytes.text()), .where = where.path()};
 }
 
 Result<Part> read_inline_data(const Field& data) {

@@ -10,6 +10,7 @@
 #include "api/messages.h"
 #include "api/sealed_text.h"
 #include "base/result.h"
+#include "base/shared_bytes.h"
 #include "chat/conversation.h"
 
 namespace fourfold {
@@ -17,7 +18,7 @@ namespace fourfold {
 // What the store of files knows: http-apis.md 2.12.
 struct StoredFile {
   std::string mime;
-  std::string bytes;
+  SharedBytes bytes;
 };
 
 struct GeminiContentOptions {

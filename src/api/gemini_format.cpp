@@ -202,7 +202,7 @@ std::string GeminiFormatter::chunk(JsonValue candidate) {
 
 std::string GeminiFormatter::begin(const AnswerFacts& facts) {
   model_ = facts.model;
-  response_id_ = random_id("");
+  if (response_id_.empty()) response_id_ = random_id("");
   prompt_tokens_ = facts.prompt_tokens;
   cached_tokens_ = facts.cached_tokens;
   prompt_media_ = facts.prompt_media;
@@ -275,6 +275,11 @@ std::string GeminiFormatter::error(const Error& error) {
 
 std::string GeminiFormatter::keep_alive() {
   return chunk(candidate_json(0, {text_part("", true)}));
+}
+
+std::string GeminiFormatter::waiting(const AnswerFacts& facts, std::string_view) {
+  begin(facts);  // again with the rest of the facts when the answer begins
+  return keep_alive();
 }
 
 // ---- the whole of it ----

@@ -35,6 +35,7 @@ class GeminiFormatter final : public AnswerFormatter {
   std::string error(const Error& error) override;
   std::string keep_alive() override;
   int keep_alive_after_s() const override { return 20; }
+  std::string waiting(const AnswerFacts& facts, std::string_view progress) override;
   std::string whole(const AnswerFacts& facts, const std::vector<Candidate>& candidates) override;
 
  private:

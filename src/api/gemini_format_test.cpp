@@ -254,6 +254,22 @@ TEST(GeminiStream, SilenceIsFilledWithAnEmptyThought) {
   EXPECT_EQ(formatter.keep_alive_after_s(), 20);
 }
 
+TEST(GeminiStream, HasOneIdThoughItsClientWaitedBeforeItBegan) {
+  GeminiFormatter formatter({});
+  AnswerFacts early = facts();
+  early.prompt_tokens = 0;
+  std::string stream = formatter.waiting(early, "window 1 of 2");
+  stream += formatter.waiting(early, "window 2 of 2");
+  stream += formatter.begin(facts());
+  stream += formatter.event(delta(Type::Text, "a"));
+  const auto all = chunks(stream);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(to_json_text(parts_of(all[1])[0]), R"({"text":"","thought":true})");
+  for (const auto& chunk : all) EXPECT_EQ(*chunk.find("responseId"), *all[0].find("responseId"));
+  EXPECT_EQ(all[2].find("usageMetadata")->find("promptTokenCount")->text,
+            std::to_string(facts().prompt_tokens));
+}
+
 TEST(GeminiWhole, HasItsPartsInOrder) {
   Candidate candidate;
   for (const auto& one :

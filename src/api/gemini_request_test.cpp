@@ -21,7 +21,7 @@ GeminiRequestOptions options_of_test() {
   options.model = "gemma-4-e4b-it";
   options.content.load_file = [](std::string_view id) -> Result<StoredFile> {
     if (id == "abc123") return StoredFile{.mime = "image/png", .bytes = kPng};
-    if (id == "notes") return StoredFile{.mime = "text/plain", .bytes = "some notes"};
+    if (id == "notes") return StoredFile{.mime = "text/plain", .bytes = std::string("some notes")};
     return not_found("file files/{} not found", id);
   };
   return options;

@@ -167,6 +167,11 @@ std::string OllamaFormatter::keep_alive() {
   return text_line(object);
 }
 
+std::string OllamaFormatter::waiting(const AnswerFacts& facts, std::string_view) {
+  begin(facts);
+  return keep_alive();
+}
+
 std::string OllamaFormatter::whole(const AnswerFacts& facts,
                                    const std::vector<Candidate>& candidates) {
   model_ = facts.requested_model;

@@ -34,6 +34,7 @@ class OllamaFormatter final : public AnswerFormatter {
   std::string finish(const AnswerFacts& facts) override;
   std::string error(const Error& error) override;
   std::string keep_alive() override;
+  std::string waiting(const AnswerFacts& facts, std::string_view progress) override;
   std::string whole(const AnswerFacts& facts, const std::vector<Candidate>& candidates) override;
 
  private:

@@ -102,6 +102,8 @@ TEST(OllamaStream, KeepsAClientAliveWithAnEmptyPiece) {
   formatter.begin(facts());
   EXPECT_EQ(formatter.keep_alive(),
             line(R"("message":{"role":"assistant","content":""},"done":false})"));
+  OllamaFormatter waiting(options());
+  EXPECT_EQ(waiting.waiting(facts(), "window 1 of 2"), formatter.keep_alive());
 }
 
 TEST(OllamaStream, EndsInALineWithTheErrorsTextAlone) {

@@ -23,7 +23,10 @@ class CompletionFormatter final : public AnswerFormatter {
   // The stream ends with that of the last prompt.
   std::string finish(const AnswerFacts& facts) override;
   std::string error(const Error& error) override;
-  std::string keep_alive() override { return ": keep-alive\n\n"; }
+  std::string keep_alive() override { return sse_comment("keep-alive"); }
+  std::string waiting(const AnswerFacts&, std::string_view progress) override {
+    return sse_comment(progress);
+  }
   std::string whole(const AnswerFacts& facts, const std::vector<Candidate>& candidates) override;
 
   // The answers to one of several prompts, and the reply with all that were added.

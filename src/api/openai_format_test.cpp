@@ -191,6 +191,12 @@ TEST(OpenAiChatStream, ErrorsAndKeepAlivesAreNoChunks) {
   EXPECT_EQ(formatter.keep_alive(), ": keep-alive\n\n");
 }
 
+TEST(OpenAiChatStream, SaysHowFarItIsBeforeItBegins) {
+  OpenAiChatFormatter formatter({.request_id = "req_1"});
+  EXPECT_EQ(formatter.waiting(facts(), "window 1 of 2"), ": window 1 of 2\n\n");
+  EXPECT_EQ(events_of(formatter.begin(facts())).size(), 1u);
+}
+
 struct FieldCase {
   const char* field;
   const char* delta;

@@ -25,25 +25,26 @@ Result<std::string> bytes_of_data(const Field& data) {
   return bytes;
 }
 
-Result<std::string> stored_bytes(const Field& id, const FileReader& read_file) {
+Result<SharedBytes> stored_bytes(const Field& id, const FileReader& read_file) {
   const auto name = TRY(id.string());
   if (!read_file) return id.error("no file of this id is stored here");
   return TRY_IN(id.path(), read_file(name));
 }
 
 // A file of a form that we do not know is one that this server does not support.
-Result<Part> medium_of(std::string bytes, const Field& where, Part::Kind kind) {
+Result<Part> medium_of(SharedBytes bytes, const Field& where, Part::Kind kind) {
   auto part = make_media_part(std::move(bytes), where.path(), kind);
   if (part) return part;
   return std::move(part).error().with({.reason = "unsupported_value", .field = where.path()});
 }
 
-Result<Part> text_or_medium(std::string bytes, const Field& where) {
-  if (find_media_type(bytes)) return make_media_part(std::move(bytes), where.path());
-  if (!is_utf8(bytes) || bytes.find('\0') != std::string::npos) {
+Result<Part> text_or_medium(SharedBytes bytes, const Field& where) {
+  const std::string_view text = bytes.text();
+  if (find_media_type(text)) return make_media_part(std::move(bytes), where.path());
+  if (!is_utf8(text) || text.find('\0') != text.npos) {
     return where.error("neither text nor an image, audio or video file that we know");
   }
-  return Part{.kind = Part::Kind::Text, .text = std::move(bytes)};
+  return Part{.kind = Part::Kind::Text, .text = std::string(text)};
 }
 
 }  // namespace

@@ -6,12 +6,13 @@
 
 #include "api/field.h"
 #include "base/result.h"
+#include "base/shared_bytes.h"
 #include "chat/conversation.h"
 
 namespace fourfold {
 
 // The bytes of a stored file.
-using FileReader = std::function<Result<std::string>(const std::string& id)>;
+using FileReader = std::function<Result<SharedBytes>(const std::string& id)>;
 
 // A part from a URL, or from base64 or a data URL. Other URLs are refused, and are neither looked
 // up nor opened.

@@ -39,7 +39,11 @@ class ResponsesFormatter final : public AnswerFormatter {
                   const std::vector<DrawnToken>& tokens) override;
   std::string finish(const AnswerFacts& facts) override;
   std::string error(const Error& error) override;
-  std::string keep_alive() override { return ": keep-alive\n\n"; }
+  std::string keep_alive() override { return sse_comment("keep-alive"); }
+  std::string waiting(const AnswerFacts& facts, std::string_view progress) override {
+    facts_ = facts;  // for an error before begin()
+    return sse_comment(progress);
+  }
   std::string whole(const AnswerFacts& facts, const std::vector<Candidate>& candidates) override;
 
   // An item that is complete as it comes; between begin() and end().

@@ -320,6 +320,14 @@ TEST(ResponsesStream, SaysThatItWasCancelled) {
   EXPECT_THAT(stream, testing::Not(HasSubstr("event: error")));
 }
 
+TEST(ResponsesStream, KnowsItsModelWhenItFailsBeforeItBegins) {
+  ResponsesFormatter formatter("resp_1", plain());
+  EXPECT_EQ(formatter.waiting(facts(), "window 1 of 2"), ": window 1 of 2\n\n");
+  const std::string stream = formatter.error(Error{Code::Unavailable, "cut off"});
+  EXPECT_THAT(stream, HasSubstr(R"("status":"failed")"));
+  EXPECT_THAT(stream, HasSubstr(R"("model":"gemma-4-e4b-it")"));
+}
+
 TEST(ResponsesStream, CompactionIsOneItemAndNothingElse) {
   JsonValue item = compaction_item("c2VhbGVk");
   std::vector<JsonValue> stored;

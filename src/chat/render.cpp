@@ -11,9 +11,12 @@ namespace {
 
 bool is_system(Role role) { return role == Role::System || role == Role::Developer; }
 
-// A medium that nobody has looked at is a bare placeholder, as the template has it.
+// A medium that nobody has looked at is a bare placeholder, as the template has it. Text may stand
+// in the place of one: the notes on a film (engine/film_windows.h).
 void write_media(const Part& part, const RenderOptions& options, PromptWriter& out) {
-  if (part.pieces.empty() || options.as_template) {
+  if (part.kind == Part::Kind::Text) {
+    out.untrusted(trim(part.text));
+  } else if (part.pieces.empty() || options.as_template) {
     out.placeholder(part.kind);
   } else {
     out.media(part.pieces);

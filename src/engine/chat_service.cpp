@@ -50,9 +50,14 @@ class DeltaQueue {
 
   Status wait_started() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return has_started_ || error_ || n_open_ == 0; });
+    changed_.wait(lock, [&] { return has_come_to_start(); });
     if (!has_started_ && error_) return *error_;
     return {};
+  }
+
+  bool wait_started(std::chrono::milliseconds most) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, most, [&] { return has_come_to_start(); });
   }
 
   std::optional<ChatDelta> next() {
@@ -84,6 +89,7 @@ class DeltaQueue {
   }
 
  private:
+  bool has_come_to_start() const { return has_started_ || error_ || n_open_ == 0; }
   bool is_ready() const { return !deltas_.empty() || error_ || n_open_ == 0; }
 
   mutable std::mutex mutex_;
@@ -248,16 +254,26 @@ OutputMachineOptions copy_of(const OutputMachineOptions& rules) {
 
 class ScheduledStream final : public ChatStream {
  public:
-  ScheduledStream(Scheduler& scheduler, std::shared_ptr<DeltaQueue> queue,
-                  std::int64_t prompt_tokens)
-      : scheduler_(scheduler), queue_(std::move(queue)), prompt_tokens_(prompt_tokens) {}
+  ScheduledStream(Scheduler& scheduler, std::shared_ptr<DeltaQueue> queue, Prompt prompt,
+                  PreparedChat::Watched watched)
+      : scheduler_(scheduler),
+        queue_(std::move(queue)),
+        prompt_(std::move(prompt)),
+        watched_(std::move(watched)) {}
   ~ScheduledStream() override { cancel(); }
 
   void add(SequenceId id) { ids_.push_back(id); }
 
   Status wait_started() override { return queue_->wait_started(); }
-  std::int64_t prompt_tokens() const override { return prompt_tokens_; }
-  std::int64_t cached_tokens() const override { return queue_->cached_tokens(); }
+  bool wait_started(std::chrono::milliseconds most) override { return queue_->wait_started(most); }
+  std::int64_t prompt_tokens() const override {
+    return static_cast<std::int64_t>(prompt_.ids.size()) + watched_.prompt_tokens;
+  }
+  std::int64_t cached_tokens() const override {
+    return queue_->cached_tokens() + watched_.cached_tokens;
+  }
+  const Prompt& prompt() const override { return prompt_; }
+  const std::vector<FilmTurn>& film_turns() const override { return watched_.turns; }
   std::optional<ChatDelta> next() override { return queue_->next(); }
   bool wait(std::chrono::milliseconds most) override { return queue_->wait(most); }
   Status status() const override { return queue_->status(); }
@@ -269,7 +285,8 @@ class ScheduledStream final : public ChatStream {
  private:
   Scheduler& scheduler_;  // of the service, which outlives its streams
   const std::shared_ptr<DeltaQueue> queue_;
-  const std::int64_t prompt_tokens_;
+  const Prompt prompt_;
+  const PreparedChat::Watched watched_;
   std::vector<SequenceId> ids_;
 };
 
@@ -290,7 +307,10 @@ struct ChatService::Impl {
   std::unique_ptr<Scheduler> scheduler;  // goes first: it uses the others
 
   Status encode_media(const PreparedChat& prepared, const RequestOrigin& origin) const {
-    auto status = preparer->encode_media(prepared, [&] { return !why_end(origin); });
+    auto status = preparer->encode_media(prepared, [&] {
+      if (origin.on_wait) origin.on_wait();
+      return !why_end(origin);
+    });
     if (!status.ok() && status.error().code == Code::Cancelled) {
       if (auto reason = why_end(origin)) return *std::move(reason);
     }
@@ -311,8 +331,9 @@ struct ChatService::Impl {
                                          const RequestOrigin& origin) {
     constexpr std::chrono::milliseconds kPatience{50};
     const auto stream = TRY(service.start(std::move(turn), origin));
-    FilmNotes notes{.text = {}, .prompt_tokens = stream->prompt_tokens(), .answer_tokens = 0};
+    FilmNotes notes{.text = {}, .prompt_tokens = stream->prompt_tokens()};
     for (;;) {
+      if (origin.on_wait) origin.on_wait();
       if (auto reason = why_end(origin)) return *std::move(reason);  // its stream goes with it
       if (!stream->wait(kPatience)) continue;
       const auto delta = stream->next();
@@ -320,6 +341,7 @@ struct ChatService::Impl {
       if (delta->event.type == ChatEvent::Type::Text) notes.text += delta->event.text;
     }
     TRY(stream->status());
+    notes.cached_tokens = stream->cached_tokens();
     notes.answer_tokens = stream->end(0).usage.total();
     return notes;
   }
@@ -387,6 +409,14 @@ Result<PreparedChat> ChatService::prepare(const ChatRequest& request,
 Result<PreparedChat> ChatService::prepare(const RawRequest& request) const {
   return impl_->preparer->prepare(request);
 }
+Result<PreparedChat> ChatService::prepare_looked(const ChatRequest& request,
+                                                 std::vector<MediaLook> looks) const {
+  TRY(impl_->preparer->check(request.conversation));
+  return impl_->preparer->prepare_looked(request, std::move(looks));
+}
+double ChatService::media_seconds(const PreparedChat& prepared) const {
+  return impl_->preparer->media_seconds(prepared);
+}
 
 Result<std::unique_ptr<ChatStream>> ChatService::start(PreparedChat prepared,
                                                        const RequestOrigin& origin) {
@@ -397,9 +427,8 @@ Result<std::unique_ptr<ChatStream>> ChatService::start(PreparedChat prepared,
   TRY(impl_->encode_media(prepared, origin));
   const int n = prepared.n_candidates;
   auto queue = std::make_shared<DeltaQueue>(n);
-  auto stream = std::make_unique<ScheduledStream>(
-      *impl_->scheduler, queue,
-      static_cast<std::int64_t>(prepared.prompt.ids.size()) + prepared.watched.prompt_tokens);
+  auto stream = std::make_unique<ScheduledStream>(*impl_->scheduler, queue, prepared.prompt,
+                                                  prepared.watched);
   for (int candidate = 0; candidate < n; ++candidate) {
     SequenceRequest request{.prompt = prepared.prompt.ids,
                             .soft = prepared.prompt.soft,

@@ -32,8 +32,10 @@ struct RequestOrigin {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // Asked while media are encoded, on the thread of start(): true ends that with Cancelled.
   std::function<bool()> is_cancelled = {};
-  // Called on the thread of start() before each window of a film (film_windows.h).
+  // Called on the thread of start() before each window of a film (film_windows.h), and a few times
+  // a second, or once a layer of an encoder, while media are encoded and films seen.
   std::function<void(int index, int count, double from_s, double to_s)> on_film_window = {};
+  std::function<void()> on_wait = {};
 };
 
 enum class Channel { Thought, Answer, Call };
@@ -66,9 +68,14 @@ class ChatStream {
   // Until the prompt is admitted and its first row runs. The error if it will not be: a queue that
   // is full, a deadline that has passed.
   virtual Status wait_started() = 0;
+  // At most this long; true if wait_started() would not wait.
+  virtual bool wait_started(std::chrono::milliseconds most) = 0;
   // Valid after wait_started. With those of the turns in which films were seen.
   virtual std::int64_t prompt_tokens() const = 0;
   virtual std::int64_t cached_tokens() const = 0;
+  // The prompt itself, with the notes on films, and the turns that gave these.
+  virtual const Prompt& prompt() const = 0;
+  virtual const std::vector<FilmTurn>& film_turns() const = 0;
 
   // The next delta; nullopt after the Finish of every candidate, or after an error.
   virtual std::optional<ChatDelta> next() = 0;
@@ -108,6 +115,11 @@ class ChatService {
   Result<PreparedChat> prepare(const ChatRequest& request,
                                const std::function<bool()>& go_on = {}) const;
   Result<PreparedChat> prepare(const RawRequest& request) const;
+  // See ChatPreparer. Parts whose pieces have their rows need no look.
+  Result<PreparedChat> prepare_looked(const ChatRequest& request,
+                                      std::vector<MediaLook> looks) const;
+  // See ChatPreparer.
+  double media_seconds(const PreparedChat& prepared) const;
 
   // Encodes the prompt's media first, on this thread. Errors of the queue, "queue_full" and
   // "rate_limit_exceeded", come at once.

@@ -38,9 +38,16 @@ Part text_part(std::string text) {
   return part;
 }
 
-bool is_film(const FilmsToWatch& all, std::size_t message, std::size_t part) {
-  return std::ranges::any_of(
-      all.films, [&](const auto& film) { return film.message == message && film.part == part; });
+using Place = FilmsToWatch::Place;
+
+Part& part_at(Conversation& conversation, const Place& place) {
+  Message& message = conversation.messages[place.message];
+  return place.result ? message.results[*place.result].media[place.part]
+                      : message.parts[place.part];
+}
+
+bool is_film(const FilmsToWatch& all, const Place& place) {
+  return std::ranges::any_of(all.films, [&](const auto& film) { return film.place == place; });
 }
 
 // What the user wants to know: the texts of the newest message of theirs.
@@ -52,7 +59,7 @@ std::string question_of(const FilmsToWatch& all) {
   std::string question;
   for (std::size_t p = 0; p < messages[m].parts.size(); ++p) {
     const Part& part = messages[m].parts[p];
-    if (part.kind != Part::Kind::Text || is_film(all, m, p)) continue;
+    if (part.kind != Part::Kind::Text || is_film(all, {.message = m, .part = p})) continue;
     if (!question.empty()) question += '\n';
     question += part.text;
   }
@@ -106,12 +113,7 @@ MediaLook window_look(const FilmsToWatch::Film& film, const FilmWindow& window) 
   for (std::size_t i = first; i < last; ++i) {
     MediaPiece piece = whole.pieces[i];
     if (piece.rows) {
-      const SoftRows& rows = *piece.rows;
-      piece.rows = std::make_shared<SoftRows>(SoftRows{.key = rows.key,
-                                                       .n_rows = rows.n_rows,
-                                                       .is_visual = rows.is_visual,
-                                                       .width = rows.width,
-                                                       .values = {}});
+      piece.rows = without_values(*piece.rows);
       MediaSource::Block block = *block_of[whole.pieces[i].rows.get()];
       block.rows = piece.rows;
       look.source.blocks.push_back(std::move(block));
@@ -152,6 +154,32 @@ ChatRequest window_request(const FilmsToWatch& all, const FilmsToWatch::Film& fi
   return turn;
 }
 
+// Its rows go with the turn; what tells them apart stays.
+FilmTurn begin_turn(const FilmsToWatch::Film& film, const FilmWindow& window,
+                    const Prompt& prompt) {
+  const auto& segments = film.look.seen.segments;
+  FilmTurn turn{.where = film.look.source.where,
+                .window = static_cast<int>(&window - film.windows.data()),
+                .n_windows = static_cast<int>(film.windows.size()),
+                .from_s = segments[window.first].from_s,
+                .to_s = segments[window.last - 1].to_s,
+                .prompt = prompt,
+                .notes = {}};
+  for (SoftSpan& span : turn.prompt.soft) span.rows = without_values(*span.rows);
+  return turn;
+}
+
+void add_turn(FilmTurn turn, FilmNotes said, PreparedChat::Watched& watched) {
+  turn.notes = std::move(said.text);
+  turn.prompt_tokens = said.prompt_tokens;
+  turn.cached_tokens = said.cached_tokens;
+  turn.answer_tokens = said.answer_tokens;
+  watched.prompt_tokens += said.prompt_tokens;
+  watched.cached_tokens += said.cached_tokens;
+  watched.answer_tokens += said.answer_tokens;
+  watched.turns.push_back(std::move(turn));
+}
+
 std::string notes_text(const FilmsToWatch::Film& film, const Notes& notes) {
   return fmt::format("[A film of {}, seen in {} parts. Notes taken while it was seen:\n{}]",
                      stamp(film.look.seen.duration_s), film.windows.size(), notes.text());
@@ -178,25 +206,30 @@ std::vector<FilmsToWatch::Film> take_long_films(Conversation& conversation,
                                                 std::int64_t context) {
   std::vector<FilmsToWatch::Film> films;
   std::size_t next = 0;  // looks are in the order of the media
+  const auto take = [&](Part& part, const Place& place) {
+    if (part.pieces.empty()) return false;
+    MediaLook& look = looks[next++];
+    const std::int64_t most = context / kPartOfContext;
+    if (part.kind != Part::Kind::Video || total_tokens(look.seen.segments) <= most) return false;
+    FilmsToWatch::Film film{
+        .place = place, .look = look, .windows = cut_windows(look.seen.segments, most)};
+    look.seen.windows = static_cast<int>(film.windows.size());
+    look.source = {};
+    look.pieces.clear();
+    part = text_part(notes_text(film, {}));
+    films.push_back(std::move(film));
+    return true;
+  };
   for (std::size_t m = 0; m < conversation.messages.size(); ++m) {
     auto& message = conversation.messages[m];
     for (std::size_t p = 0; p < message.parts.size(); ++p) {
-      Part& part = message.parts[p];
-      if (part.pieces.empty()) continue;
-      MediaLook& look = looks[next++];
-      const std::int64_t most = context / kPartOfContext;
-      if (part.kind != Part::Kind::Video || total_tokens(look.seen.segments) <= most) continue;
-      FilmsToWatch::Film film{
-          .message = m, .part = p, .look = look, .windows = cut_windows(look.seen.segments, most)};
-      look.seen.windows = static_cast<int>(film.windows.size());
-      look.source = {};
-      look.pieces.clear();
-      message.is_part_list = true;
-      part = text_part(notes_text(film, {}));
-      films.push_back(std::move(film));
+      if (take(message.parts[p], {.message = m, .part = p})) message.is_part_list = true;
     }
-    for (const auto& result : message.results) {
-      for (const Part& part : result.media) next += part.pieces.empty() ? 0 : 1;
+    for (std::size_t r = 0; r < message.results.size(); ++r) {
+      auto& media = message.results[r].media;
+      for (std::size_t p = 0; p < media.size(); ++p) {
+        take(media[p], {.message = m, .part = p, .result = r});
+      }
     }
   }
   return films;
@@ -226,12 +259,12 @@ Status watch_films(const ChatPreparer& preparer, PreparedChat& prepared, const R
       auto turn =
           TRY_IN(film.look.source.where, preparer.prepare_looked(request, std::move(looks)));
       turn.rules.may_think = false;
-      const FilmNotes said = TRY(run(std::move(turn)));
+      FilmTurn seen = begin_turn(film, window, turn.prompt);
+      FilmNotes said = TRY(run(std::move(turn)));
       notes.add(span_of(film, window), said.text);
-      prepared.watched.prompt_tokens += said.prompt_tokens;
-      prepared.watched.answer_tokens += said.answer_tokens;
+      add_turn(std::move(seen), std::move(said), prepared.watched);
     }
-    last.conversation.messages[film.message].parts[film.part] = text_part(notes_text(film, notes));
+    part_at(last.conversation, film.place) = text_part(notes_text(film, notes));
   }
 
   // What else was settled for the request stays.

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,15 @@ std::vector<FilmWindow> cut_windows(const std::vector<FilmSegment>& segments, st
 
 // What remains to be done before a prompt with such films is complete.
 struct FilmsToWatch {
+  // Of a part in the conversation: of a message, or of a result of a tool in it.
+  struct Place {
+    std::size_t message = 0, part = 0;
+    std::optional<std::size_t> result = {};
+
+    bool operator==(const Place&) const = default;
+  };
   struct Film {
-    std::size_t message = 0, part = 0;  // of the conversation: a text where its notes will stand
+    Place place;  // where its notes will stand
     MediaLook look;
     std::vector<FilmWindow> windows;
   };
@@ -40,7 +48,8 @@ struct FilmsToWatch {
   std::vector<Film> films;
 };
 
-// Takes the films above half of the context out of the conversation; a text stands in their place.
+// Takes the films above half of the context out of the conversation; a text stands in their place,
+// in the result of a tool too.
 // Their looks keep what was seen, the number of windows too.
 std::vector<FilmsToWatch::Film> take_long_films(Conversation& conversation,
                                                 std::vector<MediaLook>& looks,
@@ -49,14 +58,14 @@ std::vector<FilmsToWatch::Film> take_long_films(Conversation& conversation,
 // What a turn said.
 struct FilmNotes {
   std::string text;
-  std::int64_t prompt_tokens = 0, answer_tokens = 0;
+  std::int64_t prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
 };
 // Encodes the media of the turn and runs it to its end.
 using RunFilmTurn = std::function<Result<FilmNotes>(PreparedChat turn)>;
 // Window `index` of `count` comes next.
 using OnFilmWindow = std::function<void(int index, int count, double from_s, double to_s)>;
 
-// Runs a turn for each window, and completes the prompt. What the turns cost is in
+// Runs a turn for each window, and completes the prompt. The turns and what they cost are in
 // prepared.watched.
 Status watch_films(const ChatPreparer& preparer, PreparedChat& prepared, const RunFilmTurn& run,
                    const OnFilmWindow& on_window = {});

@@ -3,8 +3,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/checksum.h"
 #include "engine/engine.h"
 #include "formats/golden.h"
 #include "kernels/dispatch.h"
@@ -213,6 +219,32 @@ TEST_P(GoldenBody, DISABLED_GivesTheSameBitsInTheFullCross) {
   for (const Mode& mode : {Mode{true, KvType::F32, false}, Mode{false, KvType::F32, true},
                            Mode{false, KvType::Q8_0, true}, Mode{false, KvType::F16, false}}) {
     expect_same_bits(GetParam(), prompts, mode, conditions);
+  }
+}
+
+// The checksum of all logits of a prompt, as kept in tests/golden/bits/text.json.
+std::string bits_of(const std::vector<float>& logits) {
+  return fmt::format("{:016x}", checksum64(std::as_bytes(std::span(logits))));
+}
+
+// The same file of checksums for every instruction set and architecture. FOURFOLD_RECORD_BITS=1
+// writes them anew, when the definition of a kernel was meant to change.
+TEST_P(GoldenBody, GivesTheBitsOnRecordOnEveryInstructionSet) {
+  const std::string path = std::string(FOURFOLD_SOURCE_DIR) + "/tests/golden/bits/text.json";
+  nlohmann::ordered_json on_record = nlohmann::ordered_json::parse(std::ifstream(path));
+  const std::string key = std::string(GetParam().body) + "/" + GetParam().file;
+  for (const Kernels* table : usable_kernels()) {
+    const auto engine = open(GetParam(), {.n_threads = 2, .force_isa = table->name});
+    ASSERT_TRUE(engine);
+    nlohmann::ordered_json found;
+    for (const std::string prompt : kPrompts) {
+      found[prompt] = bits_of(run_batch(*engine, {ids(prompt)}, 16)[0]);
+    }
+    if (std::getenv("FOURFOLD_RECORD_BITS")) {
+      on_record[key] = found;
+      std::ofstream(path) << on_record.dump(2) << '\n';
+    }
+    EXPECT_EQ(found, on_record[key]) << table->name;
   }
 }
 

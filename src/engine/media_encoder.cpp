@@ -7,7 +7,9 @@
 #include <mutex>
 #include <utility>
 
+#include "base/checksum.h"
 #include "base/thread_pool.h"
+#include "engine/encoder_work.h"
 #include "engine/media_look.h"
 #include "engine/memory_gate.h"
 #include "engine/soft_rows_cache.h"
@@ -22,9 +24,8 @@
 namespace fourfold {
 namespace {
 
-constexpr std::size_t kReadSamples = 16'000;
 constexpr std::size_t kMostLooks = 64;
-// Of every tensor, what tells one training from another.
+// Of a tensor of the text body, which may lie in the same file.
 constexpr std::size_t kFingerprintBytes = 4096;
 
 using GoOn = std::function<bool()>;
@@ -73,6 +74,17 @@ void try_tower(const Towers& towers, std::optional<Config>& config, int text_wid
   if (!can) config.reset();
 }
 
+// By the names of every form of file (vision-video.md 9, audio.md 8).
+bool is_of_tower(std::string_view tensor) {
+  if (tensor.starts_with("model.")) tensor.remove_prefix(6);
+  for (const std::string_view prefix :
+       {"v.", "a.", "mm.", "vision_", "audio_", "embed_vision", "embed_audio"}) {
+    if (tensor.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+// What is encoded depends on every weight of the towers. They are read anyway to encode.
 MediaKey fingerprint(const Towers& towers, const MediaEncoderOptions& options,
                      std::string_view isa) {
   MediaKeyWriter key;
@@ -81,7 +93,9 @@ MediaKey fingerprint(const Towers& towers, const MediaEncoderOptions& options,
     const auto bytes = tensor.bytes();
     key.add(tensor.name).add(static_cast<std::int64_t>(tensor.dtype));
     for (const std::int64_t side : tensor.shape) key.add(side);
-    key.add(bytes.first(std::min(bytes.size(), kFingerprintBytes)));
+    const bool is_whole = is_of_tower(tensor.name);
+    const auto n = is_whole ? bytes.size() : std::min(bytes.size(), kFingerprintBytes);
+    key.add(static_cast<std::int64_t>(checksum64(bytes.first(n))));
   }
   return key.finish();
 }
@@ -106,16 +120,72 @@ class Looks {
     if (recent_.size() > kMostLooks) recent_.pop_back();
   }
 
-  static std::shared_ptr<SoftRows> without_values(const SoftRows& rows) {
-    return std::make_shared<SoftRows>(SoftRows{.key = rows.key,
-                                               .n_rows = rows.n_rows,
-                                               .is_visual = rows.is_visual,
-                                               .width = rows.width,
-                                               .values = {}});
+ private:
+  std::list<std::pair<MediaKey, MediaLook>> recent_;
+};
+
+// One of its own for each sound that goes on, with what all encoders share.
+class EncodedLive final : public LiveSound {
+ public:
+  EncodedLive(std::mutex& turns, std::shared_ptr<const AudioModel> model, Ops& ops)
+      : turns_(turns), config_(model->config()), encoder_(std::move(model), ops) {}
+
+  int width() const override { return static_cast<int>(config_.text_width); }
+  bool has_no_limit() const override { return config_.unified; }
+  Status push(std::span<const float> samples, std::vector<float>& rows) override {
+    const std::lock_guard turn(turns_);
+    TRY(encoder_.push(samples, rows));
+    return {};
+  }
+  Status finish(std::vector<float>& rows) override {
+    const std::lock_guard turn(turns_);
+    TRY(encoder_.finish(rows));
+    return {};
+  }
+  void reset() override { encoder_.reset(); }
+
+ private:
+  std::mutex& turns_;
+  const AudioConfig config_;
+  AudioEncoder encoder_;
+};
+
+// The samples of a sound by their place, which only moves on.
+class SampleFeed {
+ public:
+  explicit SampleFeed(SoundReader& reader) : reader_(reader), samples_(kFeedSamples) {}
+
+  // Some from `first` on, none from `last` on; valid until the next call. Empty at the end.
+  Result<std::span<const float>> next(std::int64_t first, std::int64_t last) {
+    while (first >= at_ + n_) {
+      at_ += n_;
+      n_ = 0;
+      TRY(fill());
+      if (n_ == 0) return std::span<const float>();
+    }
+    const std::int64_t begin = std::max<std::int64_t>(first - at_, 0);
+    const std::int64_t end = std::clamp<std::int64_t>(last - at_, begin, n_);
+    return std::span<const float>(samples_).subspan(static_cast<std::size_t>(begin),
+                                                    static_cast<std::size_t>(end - begin));
   }
 
  private:
-  std::list<std::pair<MediaKey, MediaLook>> recent_;
+  // Two seconds: encoding them reads the weights once, and a cancelled request soon ends.
+  static constexpr std::size_t kFeedSamples = 32'000;
+
+  Status fill() {
+    for (std::size_t n = 0; n < samples_.size();) {
+      const std::size_t n_read = TRY(reader_.read(std::span(samples_).subspan(n)));
+      if (n_read == 0) break;
+      n += n_read;
+      n_ = static_cast<std::int64_t>(n);
+    }
+    return {};
+  }
+
+  SoundReader& reader_;
+  std::vector<float> samples_;
+  std::int64_t at_ = 0, n_ = 0;  // place of the first one, number
 };
 
 class TowerEncoder final : public MediaEncoder {
@@ -129,6 +199,7 @@ class TowerEncoder final : public MediaEncoder {
         kernels_(kernels),
         weight_bytes_(weight_bytes),
         gate_(options_.memory_bytes),
+        pace_(options_.n_threads, options_.exact),
         cache_(options_.cache_bytes) {}
 
   const MediaCapabilities& capabilities() const override { return capabilities_; }
@@ -140,6 +211,7 @@ class TowerEncoder final : public MediaEncoder {
     if (!look.ok()) return error_at(std::move(look).error(), part.where);
     look->source.where = look->seen.where = part.where;
     look->source.bytes = part.bytes;
+    look->source.settings = part.settings;
     return look;
   }
 
@@ -154,6 +226,26 @@ class TowerEncoder final : public MediaEncoder {
       return error_at(std::move(status).error(), source.where);
     }
     return {};
+  }
+
+  double seconds_to_encode(std::span<const MediaSource::Block> blocks) const override {
+    const std::lock_guard lock(mutex_);
+    double flops = 0.0;
+    for (const auto& block : blocks) {
+      if (!cache_.holds(block.rows->key) && block.rows->values.empty()) flops += flops_of(block);
+    }
+    return pace_.seconds_for(flops);
+  }
+
+  Result<std::unique_ptr<LiveSound>> open_live_sound() override {
+    if (!towers_.audio) {
+      return unimplemented("this model takes no audio: {}", capabilities_.no_audio)
+          .with({.reason = "unsupported_media"});
+    }
+    const std::lock_guard turn(encoder_mutex_);
+    auto model = TRY(audio_model());
+    return std::unique_ptr<LiveSound>(
+        std::make_unique<EncodedLive>(encoder_mutex_, std::move(model), ops()));
   }
 
   Stats stats() const override {
@@ -209,7 +301,7 @@ class TowerEncoder final : public MediaEncoder {
       if (piece.kind == MediaPiece::Kind::Text) continue;
       auto& block = look.source.blocks[next++];
       auto rows = cache_.find(block.rows->key);
-      block.rows = rows ? std::move(rows) : Looks::without_values(*block.rows);
+      block.rows = rows ? std::move(rows) : without_values(*block.rows);
       piece.rows = block.rows;
     }
     return look;
@@ -339,28 +431,13 @@ class TowerEncoder final : public MediaEncoder {
     } else {
       reader = TRY(SoundReader::open(source.bytes.bytes(), options_.sound));
     }
-    std::int64_t at = 0;  // of the first sample in `held`
-    std::vector<float> held, samples(kReadSamples);
-    for (const auto* block : blocks) {
-      while (at + static_cast<std::int64_t>(held.size()) < block->last_sample) {
-        if (!may_go_on(go_on)) return cancelled();
-        const std::size_t n = TRY(reader->read(samples));
-        if (n == 0) return data_loss("the sound ends before {} samples", block->last_sample);
-        held.insert(held.end(), samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(n));
-        const auto n_before = std::clamp<std::int64_t>(block->first_sample - at, 0,
-                                                       static_cast<std::int64_t>(held.size()));
-        held.erase(held.begin(), held.begin() + n_before);
-        at += n_before;
-      }
-      const auto first = static_cast<std::size_t>(block->first_sample - at);
-      const auto n = static_cast<std::size_t>(block->last_sample - block->first_sample);
-      TRY(encode_samples(std::span(held).subspan(first, n), *block, go_on));
-    }
+    SampleFeed feed(*reader);
+    for (const auto* block : blocks) TRY(encode_sound(feed, *block, go_on));
     return {};
   }
 
-  Status encode_samples(std::span<const float> samples, const MediaSource::Block& block,
-                        const GoOn& go_on) {
+  // Samples go to the encoder as they are read: a block of the unified form may last for hours.
+  Status encode_sound(SampleFeed& feed, const MediaSource::Block& block, const GoOn& go_on) {
     const std::lock_guard turn(encoder_mutex_);
     if (!audio_) {
       auto model = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, options_.exact));
@@ -368,19 +445,25 @@ class TowerEncoder final : public MediaEncoder {
     }
     const auto begin = std::chrono::steady_clock::now();
     std::vector<float> values;
-    // In pieces, so that a cancelled request does not encode half a minute.
-    while (!samples.empty()) {
-      if (!may_go_on(go_on)) {
-        std::vector<float> rest;
-        TRY(audio_->finish(rest));
-        return cancelled();
-      }
-      const auto piece = samples.first(std::min(samples.size(), 2 * kReadSamples));
-      TRY(audio_->push(piece, values));
-      samples = samples.subspan(piece.size());
+    auto pushed = push_sound(feed, block, go_on, values);
+    if (!pushed.ok()) {
+      audio_->reset();
+      return pushed;
     }
     TRY(audio_->finish(values));
     return keep(block, std::move(values), begin, &Stats::audio_seconds);
+  }
+
+  Status push_sound(SampleFeed& feed, const MediaSource::Block& block, const GoOn& go_on,
+                    std::vector<float>& values) {
+    for (std::int64_t at = block.first_sample; at < block.last_sample;) {
+      if (!may_go_on(go_on)) return cancelled();
+      const auto piece = TRY(feed.next(at, block.last_sample));
+      if (piece.empty()) return data_loss("the sound ends before {} samples", block.last_sample);
+      TRY(audio_->push(piece, values));
+      at += static_cast<std::int64_t>(piece.size());
+    }
+    return {};
   }
 
   Status keep(const MediaSource::Block& block, std::vector<float> values,
@@ -394,12 +477,28 @@ class TowerEncoder final : public MediaEncoder {
     block.rows->values = std::move(values);
     cache_.add(block.rows);
     ++stats_.n_encoded;
-    stats_.*seconds +=
+    const double took =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    stats_.*seconds += took;
+    pace_.add(flops_of(block), took);
     return {};
   }
 
+  double flops_of(const MediaSource::Block& block) const {
+    const auto n_rows = block.rows->n_rows;
+    if (block.kind == MediaPiece::Kind::Audio) {
+      return towers_.audio ? sound_flops(*towers_.audio, n_rows) : 0.0;
+    }
+    return towers_.vision ? picture_flops(*towers_.vision, n_rows) : 0.0;
+  }
+
   // With the encoder's mutex held.
+  Result<std::shared_ptr<const AudioModel>> audio_model() {
+    if (!audio_model_) {
+      audio_model_ = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, options_.exact));
+    }
+    return audio_model_;
+  }
   Ops& ops() {
     if (!pool_) pool_ = std::make_unique<ThreadPool>(options_.n_threads, options_.n_threads);
     if (!ops_) ops_ = std::make_unique<Ops>(kernels_, *pool_, options_.exact);
@@ -419,12 +518,14 @@ class TowerEncoder final : public MediaEncoder {
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<Ops> ops_;
   std::optional<VisionEncoder> vision_;
+  std::shared_ptr<const AudioModel> audio_model_;
   std::optional<AudioEncoder> audio_;
   int patch_side_ = 16;
 
   // What is known; never held while something is decoded or encoded.
   mutable std::mutex mutex_;
   std::optional<MediaLooker> looker_;
+  EncoderPace pace_;
   SoftRowsCache cache_;
   Looks looks_;
   struct Content {
@@ -484,6 +585,15 @@ MediaCapabilities find_capabilities(Towers& towers, const MediaEncoderOptions& o
 }
 
 }  // namespace
+
+std::shared_ptr<SoftRows> without_values(const SoftRows& rows) {
+  return std::make_shared<SoftRows>(SoftRows{.key = rows.key,
+                                             .n_rows = rows.n_rows,
+                                             .is_visual = rows.is_visual,
+                                             .grows = rows.grows,
+                                             .width = rows.width,
+                                             .values = {}});
+}
 
 Result<std::unique_ptr<MediaEncoder>> MediaEncoder::open(
     std::shared_ptr<const Checkpoint> checkpoint, MediaEncoderOptions options) {

@@ -20,6 +20,7 @@
 #include "base/result.h"
 #include "base/shared_bytes.h"
 #include "chat/conversation.h"
+#include "engine/live_sound.h"
 #include "formats/checkpoint.h"
 #include "media/frame_choice.h"
 #include "media/picture.h"
@@ -93,7 +94,8 @@ struct MediaSource {
   Part::Kind kind = Part::Kind::Image;
   std::string where;
   SharedBytes bytes;
-  PictureSize target;  // of pictures and frames
+  MediaSettings settings;  // as the part has them
+  PictureSize target;      // of pictures and frames
   std::shared_ptr<const Picture>
       picture;  // of a picture: at that size, where it was decoded already
   std::vector<Block> blocks;
@@ -109,6 +111,9 @@ struct LookOptions {
   std::int64_t context = 0;          // tokens of the body: a film may have a quarter of them
   std::function<bool()> go_on = {};  // asked now and then; false: Cancelled
 };
+
+// The same rows before they were encoded: what tells them apart, without their values.
+std::shared_ptr<SoftRows> without_values(const SoftRows& rows);
 
 class MediaEncoder {
  public:
@@ -132,6 +137,12 @@ class MediaEncoder {
   // encoded again. Cancelled when go_on, asked once a layer, says false.
   virtual Status encode(std::span<const MediaSource> sources, std::span<const SoftSpan> soft,
                         const std::function<bool()>& go_on) = 0;
+
+  // About how long encode() takes for these blocks; what the cache knows takes no time.
+  virtual double seconds_to_encode(std::span<const MediaSource::Block> blocks) const = 0;
+
+  // For a sound that goes on. Unimplemented "unsupported_media" for a model that cannot hear.
+  virtual Result<std::unique_ptr<LiveSound>> open_live_sound() = 0;
 
   // For /metrics and tests.
   struct Stats {

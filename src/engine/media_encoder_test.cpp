@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <thread>
 
 #include "engine/memory_gate.h"
@@ -200,6 +201,19 @@ TEST_F(MediaEncoderTest, TellsProjectorsApart) {
             one.pieces[0].rows->key);
 }
 
+TEST_F(MediaEncoderTest, KeysDependOnEveryWeight) {
+  const auto picture_of_one = part(Part::Kind::Image, picture(64, 64, 1));
+  const auto key = look_at(picture_of_one).pieces[0].rows->key;
+  media_.reset();
+  {
+    // Far behind the beginning of the last tensor.
+    std::fstream file(options_.mmproj, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1000, std::ios::end);
+    file.put('\x7f');
+  }
+  EXPECT_NE(look_at(picture_of_one).pieces[0].rows->key, key);
+}
+
 TEST_F(MediaEncoderTest, EncodesOnlyWhatThePromptStillHas) {
   const auto look = look_at(part(Part::Kind::Image, picture(64, 64, 1)));
   ASSERT_TRUE(media().encode({&look.source, 1}, {}, {}).ok());
@@ -345,6 +359,31 @@ TEST_F(MediaEncoderTest, HearsLongSoundInOneBlockWithoutATower) {
   EXPECT_EQ(look.source.blocks[0].rows->n_rows, (560'100 + 639) / 640);
   ASSERT_TRUE(encode(look).ok());
   expect_filled(look, kTextWidth);
+}
+
+// Its samples are not held as a whole: pieces go to the encoder as they are read.
+TEST_F(MediaEncoderTest, ALongBlockOfFramesHasTheRowsOfItsStretches) {
+  constexpr std::int64_t kSeconds = 131;
+  auto whole = part(Part::Kind::Audio,
+                    test_media::sound(test_sound::noise(kSeconds * kSampleRate + 300, 0.3, 1)));
+  const auto look = look_at(whole);
+  ASSERT_EQ(look.source.blocks.size(), 1u);
+  ASSERT_TRUE(encode(look).ok());
+  expect_filled(look, kTextWidth);
+  const auto& rows = *look.source.blocks[0].rows;
+  EXPECT_EQ(rows.n_rows, kSeconds * 25 + 1);
+  for (const int from_s : {0, 63, 129}) {
+    whole.settings.from_s = from_s;
+    whole.settings.to_s = from_s + 2.0;
+    const auto stretch = look_at(whole);
+    ASSERT_TRUE(encode(stretch).ok());
+    const auto& some = *stretch.source.blocks[0].rows;
+    ASSERT_EQ(some.n_rows, 50);
+    EXPECT_TRUE(std::ranges::equal(
+        some.values,
+        std::span(rows.values).subspan(std::size_t{25} * from_s * kTextWidth, some.values.size())))
+        << from_s;
+  }
 }
 
 // --- films ---

@@ -167,6 +167,23 @@ Status ChatPreparer::encode_media(const PreparedChat& prepared, const std::funct
   return engine_.media().encode(prepared.media_sources, soft, go_on);
 }
 
+double ChatPreparer::media_seconds(const PreparedChat& prepared, std::int64_t first) const {
+  std::vector<MediaSource::Block> blocks;
+  const auto add_all = [&](const MediaSource& source) {
+    blocks.insert(blocks.end(), source.blocks.begin(), source.blocks.end());
+  };
+  for (const auto& source : prepared.media_sources) add_all(source);
+  std::erase_if(blocks, [&](const MediaSource::Block& block) {
+    return std::ranges::none_of(prepared.prompt.soft, [&](const SoftSpan& span) {
+      return span.rows == block.rows && span.first >= first;
+    });
+  });
+  if (prepared.films) {
+    for (const auto& film : prepared.films->films) add_all(film.look.source);
+  }
+  return engine_.media().seconds_to_encode(blocks);
+}
+
 Status ChatPreparer::check(const Conversation& conversation) const {
   if (conversation.thinking.on && !capabilities_.thinking) {
     return unsupported("this model cannot think (expected a Gemma 4 chat model)");

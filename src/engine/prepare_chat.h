@@ -42,6 +42,16 @@ struct RawRequest {
 
 struct FilmsToWatch;  // film_windows.h
 
+// A turn in which a window of a film was seen, as it ran.
+struct FilmTurn {
+  std::string where;  // of the film's part
+  int window = 0, n_windows = 1;
+  double from_s = 0.0, to_s = 0.0;
+  Prompt prompt;  // its soft rows have no values any more
+  std::string notes;
+  std::int64_t prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
+};
+
 // A request that is ready to run.
 struct PreparedChat {
   Prompt prompt;
@@ -68,9 +78,10 @@ struct PreparedChat {
   // there are none.
   std::shared_ptr<const FilmsToWatch> films;
   struct Watched {
-    std::int64_t prompt_tokens = 0, answer_tokens = 0;
+    std::vector<FilmTurn> turns;
+    std::int64_t prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
   };
-  Watched watched;  // what those turns cost
+  Watched watched;  // those turns, and what they cost together
 };
 
 struct ChatCapabilities {
@@ -103,6 +114,9 @@ class ChatPreparer {
   Result<PreparedChat> prepare_looked(const ChatRequest& request, std::vector<MediaLook> looks,
                                       std::span<const TokenId> held = {}) const;
 
+  // About how long encode_media takes, films that are seen in turns of their own included; what is
+  // cached already counts as nothing.
+  double media_seconds(const PreparedChat& prepared, std::int64_t first = 0) const;
   // Computes the rows of the prompt's media from position `first` on; the prompt can run then.
   // Cancelled when go_on says false.
   Status encode_media(const PreparedChat& prepared, const std::function<bool()>& go_on,

@@ -23,6 +23,8 @@ class SoftRowsCache {
     return *found->second;
   }
 
+  bool holds(const MediaKey& key) const { return places_.contains(key); }
+
   // Rows with their values. What is larger than the whole cache is not taken.
   void add(std::shared_ptr<SoftRows> rows) {
     if (size_of(*rows) > most_bytes_ || find(rows->key)) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/sha256.h"
 #include "chat/output_json.h"
 
 namespace fourfold {
@@ -22,7 +23,30 @@ void add_event(std::vector<JsonValue>& events, JsonValue event) {
   }
 }
 
+std::vector<TraceMedium> media_of(const PreparedChat& prepared) {
+  std::vector<TraceMedium> media;
+  std::uint64_t n_kept = 0;
+  for (const MediaSource& source : prepared.media_sources) {
+    if (source.blocks.empty()) continue;  // silence
+    TraceMedium& medium = media.emplace_back();
+    medium.part.kind = source.kind;
+    medium.part.where = source.where;
+    medium.part.settings = source.settings;
+    medium.size_bytes = source.bytes.size();
+    medium.sha256 = sha256_hex(source.bytes.text());
+    if (n_kept + medium.size_bytes > kMostTraceMediaBytes) continue;
+    n_kept += medium.size_bytes;
+    medium.part.bytes = source.bytes;
+  }
+  return media;
+}
+
 }  // namespace
+
+void Trace::start(const ChatStream& stream) {
+  prompt = stream.prompt();
+  films = stream.film_turns();
+}
 
 void Trace::add(const ChatDelta& delta, const ChatStream& stream) {
   const auto index = static_cast<std::size_t>(delta.candidate);
@@ -53,6 +77,7 @@ Trace begin_trace(const Engine& engine, const ChatRequest* request, const Prepar
   trace.context = engine.context();
   trace.path = engine.checkpoint().path();
   trace.prompt = prepared.prompt;
+  trace.media = media_of(prepared);
   trace.is_raw = prepared.is_raw;
   trace.hide_control = prepared.hide_control;
   trace.thinks = prepared.thinks;

@@ -2,6 +2,7 @@
 // same tokens again (trace_replay.h).
 //
 //   Trace trace = begin_trace(service.engine(), &request, prepared);
+//   … start the stream …  trace.start(*stream);
 //   while (auto delta = stream->next()) trace.add(*delta, *stream);
 //   TRY(write_trace_file(path, trace));
 #pragma once
@@ -19,6 +20,18 @@ namespace fourfold {
 
 // Alternatives that are kept of every token.
 inline constexpr int kTraceAlternatives = 10;
+// Bytes that are kept of a prompt's media, all together: whoever has them can draw the answer
+// again.
+inline constexpr std::uint64_t kMostTraceMediaBytes = std::uint64_t{32} << 20;
+
+// A medium of the prompt, in its order.
+struct TraceMedium {
+  Part part;  // kind, where, settings; the bytes unless they are too many
+  std::uint64_t size_bytes = 0;
+  std::string sha256;  // of the bytes
+
+  bool is_kept() const { return part.bytes.size() == size_bytes; }
+};
 
 struct TraceCandidate {
   std::vector<DrawnToken> tokens;
@@ -47,6 +60,8 @@ struct Trace {
 
   // The request as it was rendered, and how it is drawn.
   Prompt prompt;
+  std::vector<TraceMedium> media;  // whose rows stand in the prompt
+  std::vector<FilmTurn> films;     // turns in which films were seen; their notes are in the prompt
   bool is_raw = false, hide_control = true, thinks = false;
   SampleOptions sampling;  // candidate i with seed + i
   std::int64_t max_tokens = 0;
@@ -63,6 +78,8 @@ struct Trace {
   std::int64_t cached_tokens = 0;
   double total_ms = 0.0;
 
+  // The prompt as it runs: films were seen by now.
+  void start(const ChatStream& stream);
   // `stream` knows the end of a candidate whose Finish this is.
   void add(const ChatDelta& delta, const ChatStream& stream);
 };

@@ -41,17 +41,46 @@ Result<OutputMachineOptions> rules_of(const Trace& trace, const Tokenizer& token
 }
 
 Status check_ids(const Trace& trace, const Tokenizer& tokenizer) {
-  if (!trace.prompt.soft.empty()) {
-    return failed_precondition(
-        "the prompt has {} blocks of media, whose content a trace does not keep",
-        trace.prompt.soft.size());
-  }
   if (trace.prompt.ids.empty()) return data_loss("the trace has no prompt");
   for (const TokenId id : trace.prompt.ids) {
     if (!tokenizer.is_valid(id)) {
       return failed_precondition("token {} of the prompt is none of this model's ({} pieces)", id,
                                  tokenizer.vocab_size());
     }
+  }
+  return {};
+}
+
+Result<MediaSource> look_again(const TraceMedium& medium, const Trace& trace,
+                               const ChatService& service) {
+  if (!medium.is_kept()) {
+    return failed_precondition(
+        "{}: the trace does not have its {} bytes (expected at most {} MiB of media in a prompt)",
+        medium.part.where, medium.size_bytes, kMostTraceMediaBytes >> 20);
+  }
+  MediaLook look = TRY(service.engine().media().look_at(medium.part, {.context = trace.context}));
+  return std::move(look.source);
+}
+
+// Each block of the prompt gets the rows that the media of the trace become now.
+Status find_rows(const Trace& trace, const ChatService& service, PreparedChat& prepared) {
+  std::vector<std::shared_ptr<SoftRows>> rows;
+  for (const auto& medium : trace.media) {
+    auto source = TRY(look_again(medium, trace, service));
+    for (const auto& block : source.blocks) rows.push_back(block.rows);
+    prepared.media_sources.push_back(std::move(source));
+  }
+  auto& soft = prepared.prompt.soft;
+  if (rows.size() != soft.size()) {
+    return failed_precondition("the media become {} blocks, the prompt has {}", rows.size(),
+                               soft.size());
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]->n_rows != soft[i].rows->n_rows) {
+      return failed_precondition("block {} of the media has {} rows, in the prompt {}", i,
+                                 rows[i]->n_rows, soft[i].rows->n_rows);
+    }
+    soft[i].rows = rows[i];
   }
   return {};
 }
@@ -65,6 +94,7 @@ Result<PreparedChat> prepared_again(const Trace& trace, const ChatService& servi
   }
   PreparedChat prepared;
   prepared.prompt = trace.prompt;
+  TRY(find_rows(trace, service, prepared));
   prepared.is_raw = trace.is_raw;
   prepared.hide_control = trace.hide_control;
   prepared.thinks = trace.thinks;
@@ -103,6 +133,7 @@ std::optional<TraceDifference> first_difference(const TraceCandidate& a, const T
 Result<Trace> replay(const Trace& trace, ChatService& service) {
   auto prepared = TRY(prepared_again(trace, service));
   Trace again = begin_trace(service.engine(), nullptr, prepared);
+  again.films = trace.films;
   again.rules = trace.rules;
   again.enforce = trace.enforce;
   const auto stream = TRY(service.start(std::move(prepared), {}));

@@ -162,8 +162,10 @@ TEST(ParseTrace, SaysWhichLineIsWrong) {
   };
   EXPECT_THAT(error_of(""), HasSubstr("cut off"));
   EXPECT_THAT(error_of("{}\n"), HasSubstr("line 1: no trace"));
-  EXPECT_THAT(error_of("{\"trace\":2}\n"), HasSubstr("line 1: version 2 (expected 1)"));
-  EXPECT_THAT(error_of("{\"trace\":1}\n"), HasSubstr("line 1: no \"id\""));
+  EXPECT_THAT(error_of("{\"trace\":3}\n"), HasSubstr("line 1: version 3 (expected 1 to 2)"));
+  for (const char* known : {"{\"trace\":1}\n", "{\"trace\":2}\n"}) {
+    EXPECT_THAT(error_of(known), HasSubstr("line 1: no \"id\""));
+  }
   const auto second = text.find('\n') + 1;
   EXPECT_THAT(error_of(text.substr(0, second) + "{\"candidate\":0,\"token\":1}\n"),
               HasSubstr("line 2: there is no candidate 0"));

@@ -4,13 +4,16 @@
 #include <concepts>
 #include <utility>
 
+#include "base/base64.h"
+#include "base/sha256.h"
+#include "engine/media_part.h"
 #include "engine/trace.h"
 #include "runtime/soft_batch.h"
 
 namespace fourfold {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2, kOldestVersion = 1;  // 1 had no lines of media and films
 
 // ---- writing ----
 
@@ -65,6 +68,54 @@ JsonValue span_json(const SoftSpan& span) {
                             {"rows", number(span.rows->n_rows)},
                             {"visual", JsonValue::of(span.rows->is_visual)},
                             {"key", text(key)}});
+}
+
+template <class Value>
+void set_if(JsonValue& json, std::string_view key, const std::optional<Value>& value) {
+  if (!value) return;
+  if constexpr (std::same_as<Value, bool>) {
+    json.set(key, JsonValue::of(*value));
+  } else {
+    json.set(key, number(*value));
+  }
+}
+
+JsonValue settings_json(const MediaSettings& s) {
+  auto json = JsonValue::object();
+  set_if(json, "budget", s.budget);
+  set_if(json, "fps", s.fps);
+  set_if(json, "n_frames", s.n_frames);
+  set_if(json, "from_s", s.from_s);
+  set_if(json, "to_s", s.to_s);
+  set_if(json, "video_tokens", s.video_tokens);
+  set_if(json, "sound", s.sound);
+  return json;
+}
+
+JsonValue medium_json(const TraceMedium& medium) {
+  auto json = JsonValue::object({{"kind", text(fourfold::kind_name(medium.part.kind))},
+                                 {"where", text(medium.part.where)},
+                                 {"settings", settings_json(medium.part.settings)},
+                                 {"size", number(medium.size_bytes)},
+                                 {"sha256", text(medium.sha256)}});
+  if (medium.is_kept()) json.set("bytes", text(to_base64(medium.part.bytes.text())));
+  return JsonValue::object({{"medium", std::move(json)}});
+}
+
+JsonValue film_json(const FilmTurn& turn) {
+  auto json = JsonValue::object({{"where", text(turn.where)},
+                                 {"window", number(turn.window)},
+                                 {"windows", number(turn.n_windows)},
+                                 {"from_s", number(turn.from_s)},
+                                 {"to_s", number(turn.to_s)},
+                                 {"ids", ids_json(turn.prompt.ids)},
+                                 {"text", text(turn.prompt.text)},
+                                 {"media", list_of(turn.prompt.soft, span_json)},
+                                 {"notes", text(turn.notes)},
+                                 {"prompt_tokens", number(turn.prompt_tokens)},
+                                 {"cached_tokens", number(turn.cached_tokens)},
+                                 {"answer_tokens", number(turn.answer_tokens)}});
+  return JsonValue::object({{"film", std::move(json)}});
 }
 
 std::string_view mode_name(ToolChoice::Mode mode) {
@@ -315,7 +366,9 @@ Status read_rules(const Line& line, Trace& trace) {
 Status read_head(const Line& line, Trace& trace) {
   int version = 0;
   TRY(line.take("trace", version));
-  if (version != kVersion) return data_loss("version {} (expected {})", version, kVersion);
+  if (version < kOldestVersion || version > kVersion) {
+    return data_loss("version {} (expected {} to {})", version, kOldestVersion, kVersion);
+  }
   TRY(line.take("id", trace.id));
   TRY(line.take("time", trace.time));
   TRY(line.take("request_id", trace.request_id));
@@ -352,6 +405,68 @@ Status read_span(const JsonValue& item, SoftSpan& span) {
   return {};
 }
 
+// Blocks of soft tokens apart from each other, within the ids.
+Status read_media(const Line& line, Prompt& prompt) {
+  TRY(line.take_list("media", prompt.soft, read_span));
+  const auto n_ids = static_cast<std::int64_t>(prompt.ids.size());
+  if (check_soft(prompt.soft, n_ids).ok()) return {};
+  return data_loss("\"media\" are not apart, or beyond the {} ids", n_ids);
+}
+
+Result<Part::Kind> medium_kind_of(std::string_view name) {
+  for (const auto kind : {Part::Kind::Image, Part::Kind::Audio, Part::Kind::Video}) {
+    if (fourfold::kind_name(kind) == name) return kind;
+  }
+  return data_loss("unknown kind of medium");
+}
+
+template <class Value>
+Status take_if(const Line& line, std::string_view key, std::optional<Value>& out) {
+  if (!line.has(key)) return {};
+  return line.take(key, out.emplace());
+}
+
+Status read_settings(const Line& line, MediaSettings& s) {
+  TRY(take_if(line, "budget", s.budget));
+  TRY(take_if(line, "fps", s.fps));
+  TRY(take_if(line, "n_frames", s.n_frames));
+  TRY(take_if(line, "from_s", s.from_s));
+  TRY(take_if(line, "to_s", s.to_s));
+  TRY(take_if(line, "video_tokens", s.video_tokens));
+  return take_if(line, "sound", s.sound);
+}
+
+Status read_medium(const Line& line, TraceMedium& medium) {
+  std::string kind, bytes;
+  TRY(line.take("kind", kind));
+  medium.part.kind = TRY(medium_kind_of(kind));
+  TRY(line.take("where", medium.part.where));
+  TRY(line.take("size", medium.size_bytes));
+  TRY(line.take("sha256", medium.sha256));
+  const JsonValue* settings = TRY(line.member("settings"));
+  TRY(read_settings(Line(*settings), medium.part.settings));
+  if (!line.has("bytes")) return {};
+  TRY(line.take("bytes", bytes));
+  medium.part.bytes = TRY(from_base64(bytes));
+  const bool is_whole = medium.is_kept() && sha256_hex(medium.part.bytes.text()) == medium.sha256;
+  return is_whole ? Status() : data_loss("\"bytes\" are not those that were kept");
+}
+
+Status read_film(const Line& line, FilmTurn& turn) {
+  TRY(line.take("where", turn.where));
+  TRY(line.take("window", turn.window));
+  TRY(line.take("windows", turn.n_windows));
+  TRY(line.take("from_s", turn.from_s));
+  TRY(line.take("to_s", turn.to_s));
+  TRY(line.take_list("ids", turn.prompt.ids, Line::read<TokenId>));
+  TRY(line.take("text", turn.prompt.text));
+  TRY(read_media(line, turn.prompt));
+  TRY(line.take("notes", turn.notes));
+  TRY(line.take("prompt_tokens", turn.prompt_tokens));
+  TRY(line.take("cached_tokens", turn.cached_tokens));
+  return line.take("answer_tokens", turn.answer_tokens);
+}
+
 Status read_request(const Line& line, Trace& trace) {
   constexpr std::size_t kMostCandidates = 1024;
   std::size_t n_candidates = 0;
@@ -360,11 +475,7 @@ Status read_request(const Line& line, Trace& trace) {
   TRY(line.take_list("untrusted", trace.prompt.untrusted, [](const JsonValue& item, ByteRange& r) {
     return Line::read_pair(item, r.begin, r.end);
   }));
-  TRY(line.take_list("media", trace.prompt.soft, read_span));
-  const auto n_ids = static_cast<std::int64_t>(trace.prompt.ids.size());
-  if (!check_soft(trace.prompt.soft, n_ids).ok()) {
-    return data_loss("\"media\" are not apart, or beyond the {} ids", n_ids);
-  }
+  TRY(read_media(line, trace.prompt));
   TRY(line.take("thought_is_open", trace.prompt.thought_is_open));
   TRY(line.take("raw", trace.is_raw));
   TRY(line.take("hide_control", trace.hide_control));
@@ -433,6 +544,14 @@ Status read_end(const Line& line, TraceCandidate& candidate) {
 Status read_line(const Line& line, Trace& trace) {
   if (line.has("trace")) return read_head(line, trace);
   if (line.has("request")) return read_request(Line(*TRY(line.member("request"))), trace);
+  if (line.has("medium")) {
+    const JsonValue* medium = TRY(line.member("medium"));
+    return read_medium(Line(*medium), trace.media.emplace_back());
+  }
+  if (line.has("film")) {
+    const JsonValue* film = TRY(line.member("film"));
+    return read_film(Line(*film), trace.films.emplace_back());
+  }
   if (line.has("total_ms")) {
     TRY(line.take("cached_tokens", trace.cached_tokens));
     return line.take("total_ms", trace.total_ms);
@@ -454,6 +573,8 @@ std::string trace_text(const Trace& trace) {
   const auto add = [&](const JsonValue& line) { out += to_json_text(line) + "\n"; };
   add(head_json(trace));
   add(request_json(trace));
+  for (const auto& medium : trace.media) add(medium_json(medium));
+  for (const auto& turn : trace.films) add(film_json(turn));
   for (std::size_t i = 0; i < trace.candidates.size(); ++i) {
     const TraceCandidate& candidate = trace.candidates[i];
     for (const auto& token : candidate.tokens) add(token_json(i, token));

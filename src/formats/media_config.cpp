@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -27,6 +28,7 @@ constexpr std::string_view kTextArchitecture = "gemma4";
 constexpr int kPatchSize = 16;
 constexpr int kPoolSize = 3;
 constexpr int kUnifiedFrame = 640;  // samples
+constexpr int kMelBins = 128;
 constexpr int kMinLeftKeys = 1;
 constexpr int kMaxLeftKeys = 1024;
 constexpr int kAudioFfnFactor = 4;
@@ -135,6 +137,7 @@ Result<AudioConfig> read_audio_keys(const PartKeys& keys, AudioConfig c) {
   c.width = TRY(keys.require_int("embedding_length", kWidthBounds));
   c.rms_eps = TRY(keys.find_positive("attention.layer_norm_epsilon", c.rms_eps));
   if (c.unified) return c;
+  TRY(keys.expect("num_mel_bins", kMelBins));
   c.n_layers = TRY(keys.require_int("block_count", kLayerBounds));
   c.n_heads = TRY(keys.require_int("attention.head_count", kHeadBounds));
   const auto ffn_width = TRY(keys.find_int("feed_forward_length", kFfnBounds));
@@ -222,6 +225,45 @@ Status expect(const JsonSection& section, std::string_view key, std::string_view
   return unimplemented("{} is {} (expected {})", section.where(key), printable(value), expected);
 }
 
+Status expect_number(const JsonSection& section, std::string_view key, double expected) {
+  const auto value = TRY(section.find_number(key));
+  if (std::abs(value.value_or(expected) - expected) <= 1e-9 * std::abs(expected)) return {};
+  return unimplemented("{} is {} (expected {})", section.where(key), *value, expected);
+}
+
+// What is done to sound before the tower sees it (audio.md 3): there is one way of it here.
+Status check_front_end(const JsonSection& s) {
+  struct Known {
+    std::string_view key;
+    double value;
+  };
+  constexpr Known kKnown[] = {{"feature_size", 128},   {"sampling_rate", 16'000},
+                              {"frame_length", 320},   {"frame_length_ms", 20},
+                              {"hop_length", 160},     {"hop_length_ms", 10},
+                              {"fft_length", 512},     {"min_frequency", 0},
+                              {"max_frequency", 8000}, {"preemphasis", 0},
+                              {"dither", 0},           {"input_scale_factor", 1},
+                              {"mel_floor", 1e-3}};
+  for (const Known& known : kKnown) TRY(expect_number(s, known.key, known.value));
+  if (TRY(s.flag("fft_overdrive", false))) {
+    return unimplemented("{} is true (expected false)", s.where("fft_overdrive"));
+  }
+  for (const std::string_view key : {"per_bin_mean", "per_bin_stddev"}) {
+    if (s.find(key)) return unimplemented("{} is set (expected null)", s.where(key));
+  }
+  return {};
+}
+
+// It lies with the processor's settings, in some folders alone.
+Status check_front_end(const Checkpoint& checkpoint) {
+  const auto processor = TRY(read_json_document(checkpoint, "processor_config.json"));
+  const auto root = root_section(checkpoint, processor, "processor_config.json");
+  const auto extractor = TRY(root.find_section("feature_extractor"));
+  TRY(check_front_end(extractor));
+  const auto alone = TRY(read_json_document(checkpoint, "preprocessor_config.json"));
+  return check_front_end(root_section(checkpoint, alone, "preprocessor_config.json"));
+}
+
 Result<VisionConfig> read_folder_vision(const FolderSections& s) {
   VisionConfig c{.names = MediaNames::Folder, .unified = s.unified};
   TRY(expect(s.part, "patch_size", kPatchSize));
@@ -259,6 +301,9 @@ Result<AudioConfig> read_folder_audio(const FolderSections& s) {
     return c;
   }
   TRY(expect(s.part, "hidden_act", "silu"));
+  TRY(expect(s.part, "attention_context_right", 0));
+  TRY(expect_number(s.part, "attention_logit_cap", 50.0));
+  TRY(expect_number(s.part, "residual_weight", 0.5));
   c.width = TRY(s.part.require_int("hidden_size", kWidthBounds));
   c.n_layers = TRY(s.part.require_int("num_hidden_layers", kLayerBounds));
   c.n_heads = TRY(s.part.require_int("num_attention_heads", kHeadBounds));
@@ -324,6 +369,7 @@ Result<std::optional<AudioConfig>> load_audio_config(const Checkpoint& checkpoin
   const auto sections = TRY(find_sections(checkpoint, document, "audio_config"));
   if (!sections) return std::optional<AudioConfig>();
   const auto config = TRY(read_folder_audio(*sections));
+  if (!config.unified) TRY(check_front_end(checkpoint));
   return std::optional(config);
 }
 

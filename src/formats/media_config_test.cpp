@@ -184,6 +184,14 @@ TEST(MmprojConfig, NamesFileAndKeyOfWhatIsWrong) {
   }
 }
 
+TEST(MmprojConfig, HearsInMelBinsOfOneNumber) {
+  const auto config = load_audio(
+      audio_mmproj().drop_key("clip.audio.num_mel_bins").u32("clip.audio.num_mel_bins", 80));
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(config.error().message,
+              HasSubstr("\"clip.audio.num_mel_bins\" is 80 (expected 128)"));
+}
+
 // --- Ollama's file of all parts ---
 
 GgufBuilder combined() {
@@ -264,8 +272,10 @@ json unified_config() {
 
 class Folder {
  public:
-  explicit Folder(const json& config) {
+  explicit Folder(const json& config, const char* further_file = nullptr,
+                  const json& further = {}) {
     folder_.write("config.json", config.dump());
+    if (further_file) folder_.write(further_file, further.dump());
     folder_.write("model.safetensors", safetensors_bytes("{}", 0));
   }
   const std::string& path() const { return folder_.path(); }
@@ -363,6 +373,54 @@ TEST(FolderMediaConfig, NamesFileAndKeyOfWhatIsWrong) {
   const auto audio = load_audio(Folder(config).path());
   ASSERT_FALSE(audio.ok());
   EXPECT_THAT(audio.error().message, HasSubstr("audio_config.hidden_act is \"gelu\""));
+  const std::pair<const char*, json> others[] = {
+      {"attention_context_right", 4}, {"attention_logit_cap", 30.0}, {"residual_weight", 1.0}};
+  for (const auto& [key, value] : others) {
+    config = released_config();
+    config["audio_config"][key] = value;
+    const auto other = load_audio(Folder(config).path());
+    ASSERT_FALSE(other.ok()) << key;
+    EXPECT_EQ(other.error().code, Code::Unimplemented);
+    EXPECT_THAT(other.error().message, HasSubstr(std::string("audio_config.") + key + " is "));
+  }
+}
+
+// As the released processors have it.
+json released_front_end() {
+  return json::parse(R"({"feature_extractor_type": "Gemma4AudioFeatureExtractor",
+    "feature_size": 128, "sampling_rate": 16000, "padding_value": 0.0, "frame_length": 320,
+    "hop_length": 160, "fft_length": 512, "min_frequency": 0.0, "max_frequency": 8000.0,
+    "preemphasis": 0.0, "preemphasis_htk_flavor": true, "fft_overdrive": false, "dither": 0.0,
+    "input_scale_factor": 1.0, "mel_floor": 0.001, "per_bin_mean": null,
+    "per_bin_stddev": null})");
+}
+
+TEST(FolderMediaConfig, KnowsOneFrontEndOfSound) {
+  const auto load = [](const json& front_end, bool is_alone) {
+    const Folder folder(released_config(),
+                        is_alone ? "preprocessor_config.json" : "processor_config.json",
+                        is_alone ? front_end : json{{"feature_extractor", front_end}});
+    return load_audio(folder.path());
+  };
+  const std::pair<const char*, json> others[] = {
+      {"feature_size", 80},      {"sampling_rate", 24'000}, {"frame_length", 512},
+      {"hop_length", 320},       {"fft_length", 1024},      {"min_frequency", 125.0},
+      {"max_frequency", 7600.0}, {"preemphasis", 0.97},     {"fft_overdrive", true},
+      {"dither", 0.0001},        {"mel_floor", 1e-5},       {"input_scale_factor", 2.0},
+      {"per_bin_mean", {1.0}},   {"per_bin_stddev", {1.0}}};
+  for (const bool is_alone : {false, true}) {
+    const auto known = load(released_front_end(), is_alone);
+    EXPECT_TRUE(known.ok()) << known.error().message;
+    for (const auto& [key, value] : others) {
+      auto front_end = released_front_end();
+      front_end[key] = value;
+      const auto audio = load(front_end, is_alone);
+      ASSERT_FALSE(audio.ok()) << key;
+      EXPECT_EQ(audio.error().code, Code::Unimplemented);
+      EXPECT_THAT(audio.error().message,
+                  AllOf(HasSubstr("processor_config.json"), HasSubstr(std::string(key) + " is ")));
+    }
+  }
 }
 
 // --- the projector beside a model ---

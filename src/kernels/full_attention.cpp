@@ -1,6 +1,7 @@
-// A thread takes 16 queries of one head. In eight bits they are a panel of weights, as in a matrix
-// product: the keys are its tokens, and so the scores lie by key, 16 queries a row. What softmax
-// makes of them is a panel again, whose tokens are the channels of the values.
+// 16 queries of one head are, in eight bits, a panel of weights, as in a matrix product: the keys
+// are its tokens, and so the scores lie by key, 16 queries a row. What softmax makes of them is a
+// panel again, whose tokens are the channels of the values. A thread takes two such panels, which
+// share what is loaded of the keys and values.
 #include "kernels/full_attention.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "kernels/aligned_vector.h"
 
 namespace fourfold {
 namespace {
@@ -15,9 +17,10 @@ namespace {
 // Keys that meet a panel of queries at a time: their scores stay in the L1 cache.
 constexpr int kStretch = 256;
 constexpr int kQueries = kPanelRows;
+constexpr int kPanels = 2;
 
-template <class T>
-void grow(std::vector<T>& buffer, std::int64_t n) {
+template <class Buffer>
+void grow(Buffer& buffer, std::int64_t n) {
   if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
 }
 
@@ -63,17 +66,31 @@ struct FullAttention::Integers {
   QuantRows v;               // [n_heads · channels, n_keys]
 };
 
+struct FullAttention::QueryPanel {
+  AlignedVector<std::uint8_t> q;
+  AlignedVector<float> q_scales;  // [k_width / 32, 16]
+  AlignedVector<float> scores = AlignedVector<float>(kStretch * kQueries);
+  AlignedVector<std::uint8_t> p = AlignedVector<std::uint8_t>(kStretch * kQueries);
+  AlignedVector<float> p_scales = AlignedVector<float>(kStretch / kActivationBlock * kQueries);
+  AlignedVector<float> values;  // [channels, 16] running Σ p·v
+  float max[kQueries], sum[kQueries], correction[kQueries];
+
+  // Σ p·v of the keys so far, as if their maximum had been today's.
+  void correct_values(int channels) {
+    float factors[kQueries];  // a copy that nothing else points to
+    std::copy_n(correction, kQueries, factors);
+    float* value = values.data();
+    for (int c = 0; c < channels; ++c, value += kQueries) {
+      for (int r = 0; r < kQueries; ++r) value[r] = value[r] * factors[r];
+    }
+  }
+};
+
 struct FullAttention::Worker {
   std::vector<float> row;      // one head, padded
   std::vector<float> columns;  // of V: some channels, by key
   QuantRows q;
-  std::vector<std::uint8_t> q_panel;
-  std::vector<float> q_scales;  // [k_width / 32, 16]
-  std::vector<float> scores = std::vector<float>(kStretch * kQueries);
-  std::vector<std::uint8_t> p_panel = std::vector<std::uint8_t>(kStretch * kQueries);
-  std::vector<float> p_scales = std::vector<float>(kStretch / kActivationBlock * kQueries);
-  std::vector<float> values;  // [channels, 16] running Σ p·v
-  float max[kQueries], sum[kQueries], correction[kQueries];
+  QueryPanel panels[kPanels];
 };
 
 FullAttention::FullAttention(Ops& ops) : ops_(ops), integers_(std::make_unique<Integers>()) {
@@ -165,22 +182,23 @@ void FullAttention::attend(MatView q, MatView out) {
     return;
   }
   // Head by head, so that its keys and values stay in the cache.
-  const std::int64_t n_panels = round_up(q.n_rows, kQueries) / kQueries;
+  constexpr std::int64_t kTogether = kPanels * kQueries;
+  const std::int64_t n_parts = round_up(q.n_rows, kTogether) / kTogether;
   ops_.pool().parallel_for(
-      n_heads_ * n_panels, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+      n_heads_ * n_parts, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
         for (std::int64_t i = begin; i < end; ++i) {
-          const std::int64_t head = i / n_panels;
-          const std::int64_t first = i % n_panels * kQueries;
-          const std::int64_t n = std::min<std::int64_t>(kQueries, q.n_rows - first);
-          attend_panel(head, q.rows(first, n).columns(head * channels_, channels_),
-                       out.rows(first, n).columns(head * channels_, channels_),
-                       *workers_[static_cast<std::size_t>(worker)]);
+          const std::int64_t head = i / n_parts;
+          const std::int64_t first = i % n_parts * kTogether;
+          const std::int64_t n = std::min<std::int64_t>(kTogether, q.n_rows - first);
+          attend_panels(head, q.rows(first, n).columns(head * channels_, channels_),
+                        out.rows(first, n).columns(head * channels_, channels_),
+                        *workers_[static_cast<std::size_t>(worker)]);
         }
       });
 }
 
 // The queries as a panel; those that do not exist are zeros.
-void FullAttention::pack_queries(MatView q, Worker& s) {
+void FullAttention::start(MatView q, Worker& s, QueryPanel& panel) {
   const std::int64_t width = integers_->k_width;
   const std::int64_t n_groups = width / kActivationBlock;
   s.q.resize(kQueries, width);
@@ -193,61 +211,84 @@ void FullAttention::pack_queries(MatView q, Worker& s) {
     }
     s.q.put(ops_.kernels(), r, 0, s.row.data(), static_cast<int>(width));
   }
-  grow(s.q_panel, kQueries * width);
-  grow(s.q_scales, kQueries * n_groups);
-  ops_.kernels().pack_panel(s.q.q.data(), width, static_cast<int>(width), s.q_panel.data());
+  grow(panel.q, kQueries * width);
+  grow(panel.q_scales, kQueries * n_groups);
+  ops_.kernels().pack_panel(s.q.q.data(), width, static_cast<int>(width), panel.q.data());
   for (std::int64_t r = 0; r < kQueries; ++r) {
     for (std::int64_t g = 0; g < n_groups; ++g) {
-      s.q_scales[static_cast<std::size_t>(g * kQueries + r)] =
+      panel.q_scales[static_cast<std::size_t>(g * kQueries + r)] =
           s.q.scales[static_cast<std::size_t>(r * n_groups + g)];
     }
   }
+  grow(panel.values, std::int64_t{channels_} * kQueries);
+  std::fill_n(panel.max, kQueries, -std::numeric_limits<float>::infinity());
+  std::fill_n(panel.sum, kQueries, 0.0f);
 }
 
-void FullAttention::attend_panel(std::int64_t head, MatView q, MatView out, Worker& s) {
+void FullAttention::attend_panels(std::int64_t head, MatView q, MatView out, Worker& s) {
   const Kernels& kernels = ops_.kernels();
   const Integers& kv = *integers_;
-  pack_queries(q, s);
-  grow(s.values, std::int64_t{channels_} * kQueries);
-  std::fill_n(s.values.begin(), channels_ * kQueries, 0.0f);
-  std::fill_n(s.max, kQueries, -std::numeric_limits<float>::infinity());
-  std::fill_n(s.sum, kQueries, 0.0f);
+  const int n_panels = q.n_rows > kQueries ? 2 : 1;
+  const auto rows_of = [&](MatView x, int p) {
+    const std::int64_t first = std::int64_t{p} * kQueries;
+    return x.rows(first, std::min<std::int64_t>(kQueries, x.n_rows - first));
+  };
+  const auto multiply = [&](const PanelView panels[kPanels], const QuantView& x, int n,
+                            float* const sums[kPanels]) {
+    if (n_panels == 2) {
+      kernels.matmul_two_panels(panels, x, n, sums);
+    } else {
+      kernels.matmul_panel(panels[0], x, n, sums[0]);
+    }
+  };
+  PanelView queries[kPanels] = {}, weights[kPanels] = {};
+  float* scores[kPanels] = {};
+  float* values[kPanels] = {};
+  for (int p = 0; p < n_panels; ++p) {
+    QueryPanel& panel = s.panels[p];
+    start(rows_of(q, p), s, panel);
+    queries[p] = {.q = panel.q.data(),
+                  .scales = panel.q_scales.data(),
+                  .offsets = nullptr,
+                  .k = static_cast<int>(kv.k_width),
+                  .group = kActivationBlock,
+                  .zero = kernels.panel_zero,
+                  .starts = true};
+    weights[p] = queries[p];
+    weights[p].q = panel.p.data();
+    weights[p].scales = panel.p_scales.data();
+    scores[p] = panel.scores.data();
+    values[p] = panel.values.data();
+  }
   for (std::int64_t key = 0; key < kv.n_keys; key += kStretch) {
     const int n_keys = static_cast<int>(std::min<std::int64_t>(kStretch, kv.n_keys - key));
-    std::fill_n(s.scores.begin(), n_keys * kQueries, 0.0f);
-    kernels.matmul_panel({.q = s.q_panel.data(),
-                          .scales = s.q_scales.data(),
-                          .offsets = nullptr,
-                          .k = static_cast<int>(kv.k_width),
-                          .group = kActivationBlock,
-                          .zero = kernels.panel_zero},
-                         kv.k.view(head * kv.n_keys + key, 0), n_keys, s.scores.data());
-    kernels.softmax_panel(
-        {.scores = s.scores.data(),
-         .n_keys = n_keys,
-         .n_visible = static_cast<int>(std::min<std::int64_t>(n_keys, n_rows_ - key)),
-         .max = s.max,
-         .sum = s.sum,
-         .correction = s.correction,
-         .panel = s.p_panel.data(),
-         .scales = s.p_scales.data()});
-    for (int c = 0; c < channels_; ++c) {
-      kernels.multiply(s.values.data() + c * kQueries, s.correction, kQueries,
-                       s.values.data() + c * kQueries);
+    multiply(queries, kv.k.view(head * kv.n_keys + key, 0), n_keys, scores);
+    for (int p = 0; p < n_panels; ++p) {
+      QueryPanel& panel = s.panels[p];
+      kernels.softmax_panel(
+          {.scores = scores[p],
+           .n_keys = n_keys,
+           .n_visible = static_cast<int>(std::min<std::int64_t>(n_keys, n_rows_ - key)),
+           .max = panel.max,
+           .sum = panel.sum,
+           .correction = panel.correction,
+           .panel = panel.p.data(),
+           .scales = panel.p_scales.data()});
+      if (key != 0) panel.correct_values(channels_);
+      weights[p].k = n_keys;
+      weights[p].starts = key == 0;
     }
-    kernels.matmul_panel({.q = s.p_panel.data(),
-                          .scales = s.p_scales.data(),
-                          .offsets = nullptr,
-                          .k = n_keys,
-                          .group = kActivationBlock,
-                          .zero = kernels.panel_zero},
-                         kv.v.view(head * channels_, key), channels_, s.values.data());
+    multiply(weights, kv.v.view(head * channels_, key), channels_, values);
   }
-  for (std::int64_t r = 0; r < q.n_rows; ++r) {
-    const float inverse = 1.0f / s.sum[r];
-    float* to = out.row(r);
-    for (int c = 0; c < channels_; ++c) {
-      to[c] = s.values[static_cast<std::size_t>(c * kQueries + r)] * inverse;
+  for (int p = 0; p < n_panels; ++p) {
+    const QueryPanel& panel = s.panels[p];
+    const MatView rows = rows_of(out, p);
+    for (std::int64_t r = 0; r < rows.n_rows; ++r) {
+      const float inverse = 1.0f / panel.sum[r];
+      float* to = rows.row(r);
+      for (int c = 0; c < channels_; ++c) {
+        to[c] = panel.values[static_cast<std::size_t>(c * kQueries + r)] * inverse;
+      }
     }
   }
 }

@@ -34,13 +34,14 @@ class FullAttention {
   void attend(MatView q, MatView out);
 
  private:
-  struct Integers;  // keys and values in eight bits
-  struct Worker;    // buffers of one thread
+  struct Integers;    // keys and values in eight bits
+  struct QueryPanel;  // 16 queries of one head
+  struct Worker;      // buffers of one thread
 
   void put_keys(std::int64_t head, std::int64_t first, MatView k, Worker& s);
   void put_values(std::int64_t head, std::int64_t first, MatView v, Worker& s);
-  void pack_queries(MatView q, Worker& s);
-  void attend_panel(std::int64_t head, MatView q, MatView out, Worker& s);
+  void start(MatView q, Worker& s, QueryPanel& panel);
+  void attend_panels(std::int64_t head, MatView q, MatView out, Worker& s);
 
   Ops& ops_;
   std::int64_t n_rows_ = 0;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -15,6 +16,9 @@
 #include "tensor/test_vectors.h"
 
 namespace fourfold {
+
+extern const Kernels kVnniOfAvx512Kernels;  // avx2/vnni_of_avx512.cpp
+
 namespace {
 
 std::vector<float> random_floats(int n, std::uint32_t seed, float scale = 1.0f) {
@@ -116,6 +120,11 @@ TEST_P(Tables, ConvertHalfFloats) {
   table.bf16_from_f32(values.data(), 5001, a.data());
   ref.bf16_from_f32(values.data(), 5001, b.data());
   EXPECT_EQ(a, b);
+  const float special[] = {NAN, -NAN, INFINITY, -INFINITY, 3.4e38f, -3.4e38f, 1e-40f, -0.0f};
+  table.bf16_from_f32(special, 8, a.data());
+  ref.bf16_from_f32(special, 8, b.data());
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(a[i], f32_to_bf16(special[i])) << special[i];
+  ref.bf16_from_f32(values.data(), 5001, b.data());
   for (std::size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(b[i], f32_to_bf16(values[i]));
     ASSERT_EQ(float_to_half(values[i]), f32_to_f16(values[i]));
@@ -206,10 +215,11 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
   std::mt19937 random(14);
   for (const auto& [k, group, offsets] : {PanelCase{32, 32, false}, PanelCase{64, 16, false},
                                           PanelCase{256, 32, true}, PanelCase{512, 16, true}}) {
-    std::vector<std::int8_t> rows(static_cast<std::size_t>(kPanelRows * k));
+    std::vector<std::int8_t> rows(static_cast<std::size_t>(2 * kPanelRows * k));
     for (auto& q : rows) q = static_cast<std::int8_t>(random() % 256 - 128);
-    const auto w_scales = random_floats(k / group * kPanelRows, 15, 0.1f);
-    const auto w_offsets = random_floats(k / group * kPanelRows, 16, 0.1f);
+    const int n_scales = k / group * kPanelRows;
+    const auto w_scales = random_floats(2 * n_scales, 15, 0.1f);
+    const auto w_offsets = random_floats(2 * n_scales, 16, 0.1f);
     for (const auto& [n_tokens, fine] : {std::pair{1, false},
                                          {3, true},
                                          {4, false},
@@ -220,20 +230,33 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
       const Quantized x(ref, random_floats(n_tokens * k, 17), fine);
       const QuantView view = x.view(k);
       const int n = n_tokens;
-      const auto run = [&](const Kernels& kernels) {
-        std::vector<std::uint8_t> panel(rows.size());
-        kernels.pack_panel(rows.data(), k, k, panel.data());
-        auto acc = random_floats(n * kPanelRows, 18);
-        kernels.matmul_panel({.q = panel.data(),
-                              .scales = w_scales.data(),
-                              .offsets = offsets ? w_offsets.data() : nullptr,
-                              .k = k,
-                              .group = group,
-                              .zero = kernels.panel_zero},
-                             view, n, acc.data());
-        return acc;
+      const auto run = [&](const Kernels& kernels, bool together, bool starts) {
+        std::vector<std::uint8_t> q(rows.size());
+        PanelView panels[2];
+        for (int p = 0; p < 2; ++p) {
+          panels[p] = {.q = q.data() + p * kPanelRows * k,
+                       .scales = w_scales.data() + p * n_scales,
+                       .offsets = offsets ? w_offsets.data() + p * n_scales : nullptr,
+                       .k = k,
+                       .group = group,
+                       .zero = kernels.panel_zero,
+                       .starts = starts};
+          kernels.pack_panel(rows.data() + p * kPanelRows * k, k, k, q.data() + p * kPanelRows * k);
+        }
+        auto sums = random_floats(2 * n * kPanelRows, 18);
+        float* const acc[2] = {sums.data(), sums.data() + n * kPanelRows};
+        if (together) {
+          kernels.matmul_two_panels(panels, view, n, acc);
+        } else {
+          for (int p = 0; p < 2; ++p) kernels.matmul_panel(panels[p], view, n, acc[p]);
+        }
+        return sums;
       };
-      expect_same_bits(run(table), run(ref));
+      for (const bool starts : {false, true}) {
+        const auto expected = run(ref, false, starts);
+        expect_same_bits(run(table, false, starts), expected);
+        expect_same_bits(run(table, true, starts), expected);
+      }
     }
   }
 }
@@ -367,8 +390,158 @@ TEST_P(Tables, AttendToTheVisibleKeysOnly) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Usable, Tables, testing::ValuesIn(usable_kernels()),
-                         [](const auto& param) { return std::string(param.param->name); });
+std::vector<std::uint16_t> random_bf16(int n, std::uint32_t seed, float scale) {
+  const auto values = random_floats(n, seed, scale);
+  std::vector<std::uint16_t> rounded(values.size());
+  kScalarKernels.bf16_for_dots(values.data(), n, rounded.data());
+  return rounded;
+}
+
+TEST_P(Tables, RoundFactorsOfBf16Dots) {
+  std::vector<float> values = {NAN,      INFINITY, -INFINITY, 0.0f,      -0.0f,     1e-45f,
+                               0x1p-51f, 0x1p-50f, -0x1p-50f, -0x1p-51f, 0x1p-127f, 1.00390625f};
+  const auto more = random_floats(45, 31, 1e-15f);
+  values.insert(values.end(), more.begin(), more.end());
+  const int n = static_cast<int>(values.size());
+  std::vector<std::uint16_t> a(values.size()), b(values.size());
+  table.bf16_for_dots(values.data(), n, a.data());
+  ref.bf16_for_dots(values.data(), n, b.data());
+  EXPECT_EQ(a, b);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bool is_tiny = std::fabs(values[i]) < kLeastFactor;
+    EXPECT_EQ(b[i], is_tiny ? 0 : f32_to_bf16(values[i])) << values[i];
+  }
+}
+
+TEST_P(Tables, ScoreKeysInBf16) {
+  for (const int channels : {32, 96, 256, 512}) {
+    for (const int n_queries : {1, 2, 3, 7, 8, 12}) {
+      const auto q = random_bf16(n_queries * channels, 41, 1.0f);
+      const auto k = random_bf16(kKeyBlock * channels, 42, 1.0f);
+      ScoreKeys keys{.q = q.data(),
+                     .n_queries = n_queries,
+                     .channels = channels,
+                     .parts = {{k.data(), channels, channels}},
+                     .n_parts = 1,
+                     .first = 0,
+                     .last = kKeyBlock,
+                     .scores = nullptr,
+                     .score_stride = kSpan,
+                     .next = nullptr};
+      // In two parts that lie apart, as a folded cache has them.
+      ScoreKeys apart = keys;
+      const int some = channels / 64 * 32;
+      if (some > 0) {
+        apart.n_parts = 2;
+        apart.parts[0].channels = some;
+        apart.parts[1] = {k.data() + some, channels, channels - some};
+      }
+      for (const auto& [first, last] : {std::pair{0, 64}, {5, 6}, {31, 50}, {63, 64}}) {
+        std::vector<float> scores(static_cast<std::size_t>(n_queries * kSpan));
+        std::vector<float> expected(scores.size());
+        keys.first = apart.first = first;
+        keys.last = apart.last = last;
+        keys.scores = expected.data();
+        ref.score_keys(keys);
+        apart.scores = scores.data();
+        apart.next = first == 0 ? k.data() : nullptr;  // changes nothing
+        table.score_keys(apart);
+        for (int i = 0; i < n_queries; ++i) {
+          for (int j = first; j < last; ++j) {
+            const auto at = static_cast<std::size_t>(i * kSpan + j);
+            ASSERT_EQ(scores[at], expected[at]) << channels << ": query " << i << ", key " << j;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Tables, WeighAWholeSpanAtOnce) {
+  for (const auto& [first, last] : {std::pair{0, 512}, {0, 1}, {17, 18}, {100, 333}, {511, 512}}) {
+    auto scores = random_floats(kSpan, 51, 12.0f);
+    auto copy = scores;
+    const int n_keys = (last + 15) / 16 * 16;
+    std::vector<std::uint16_t> a(kSpan, 7), b(kSpan, 7);
+    std::vector<float> state(2), expected(2);
+    table.softmax_span({.scores = scores.data(),
+                        .first = first,
+                        .last = last,
+                        .n_keys = n_keys,
+                        .weights = a.data(),
+                        .max = &state[0],
+                        .sum = &state[1]});
+    ref.softmax_span({.scores = copy.data(),
+                      .first = first,
+                      .last = last,
+                      .n_keys = n_keys,
+                      .weights = b.data(),
+                      .max = &expected[0],
+                      .sum = &expected[1]});
+    EXPECT_EQ(a, b);
+    expect_same_bits(state, expected);
+    for (int j = 0; j < n_keys; ++j) {
+      const bool is_visible = j >= first && j < last;
+      EXPECT_TRUE(is_visible || b[static_cast<std::size_t>(j)] == 0) << j;
+    }
+    EXPECT_GE(expected[1], 1.0f);  // the largest weighs 1
+  }
+}
+
+TEST_P(Tables, WeighValuesInBf16) {
+  for (const int channels : {32, 96, 256, 512}) {
+    for (const int n_queries : {1, 2, 3, 7, 8, 12}) {
+      auto v = random_bf16(kKeyBlock * channels, 61, 1.0f);
+      for (const auto& [first, last] : {std::pair{0, 64}, {5, 6}, {30, 51}, {63, 64}, {0, 1}}) {
+        auto weights = random_bf16(n_queries * kSpan, 62, 0.3f);
+        for (int i = 0; i < n_queries * kSpan; ++i) {
+          const int j = i % kSpan;
+          if (j < first || j >= last) weights[static_cast<std::size_t>(i)] = 0;
+        }
+        // Slots that were never written may hold anything.
+        auto holes = v;
+        for (int j = 0; j < kKeyBlock; ++j) {
+          if (j >= first && j < last) continue;
+          std::fill_n(holes.begin() + j * channels, channels, std::uint16_t{0x7fc0});
+        }
+        std::vector<float> out = random_floats(n_queries * channels, 63);
+        std::vector<float> expected = out;
+        WeighValues values{.weights = weights.data(),
+                           .weight_stride = kSpan,
+                           .n_queries = n_queries,
+                           .channels = channels,
+                           .v = holes.data(),
+                           .first = first,
+                           .last = last,
+                           .out = out.data(),
+                           .next = first == 0 ? v.data() : nullptr};
+        table.weigh_values(values);
+        values.v = v.data();
+        values.out = expected.data();
+        ref.weigh_values(values);
+        expect_same_bits(out, expected);
+      }
+    }
+  }
+}
+
+// Those of usable_kernels(), and what other CPUs have in another form (avx2/vnni_of_avx512.cpp).
+std::vector<const Kernels*> tables_to_test() {
+  auto tables = usable_kernels();
+#if defined(FOURFOLD_X86)
+  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+    tables.push_back(&kVnniOfAvx512Kernels);
+  }
+#endif
+  return tables;
+}
+
+INSTANTIATE_TEST_SUITE_P(Usable, Tables, testing::ValuesIn(tables_to_test()),
+                         [](const auto& param) {
+                           std::string name = param.param->name;  // a test's name has no hyphens
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(ScalarKernels, AgreeWithTheFormulas) {
   const auto x = random_floats(2000, 25, 5.0f);

@@ -1,5 +1,6 @@
 #include "kernels/kv_view.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/checked.h"
@@ -13,7 +14,7 @@ constexpr int kMaxPadded = 32;
 void encode(const Kernels& kernels, KvType type, const float* x, int n, std::byte* out) {
   switch (type) {
     case KvType::F32: std::memcpy(out, x, static_cast<std::size_t>(n) * 4); return;
-    case KvType::BF16: kernels.bf16_from_f32(x, n, reinterpret_cast<std::uint16_t*>(out)); return;
+    case KvType::BF16: kernels.bf16_for_dots(x, n, reinterpret_cast<std::uint16_t*>(out)); return;
     case KvType::F16: kernels.f16_from_f32(x, n, reinterpret_cast<std::uint16_t*>(out)); return;
     case KvType::Q8_0: {
       const int whole = n / 32 * 32;
@@ -52,6 +53,24 @@ void decode(const Kernels& kernels, KvType type, const std::byte* x, int n, floa
 
 std::byte* head_start(const KvView& view, std::int64_t block, int head) {
   return view.block(block) + head * view.layout.head_bytes();
+}
+
+// 64 rows of `width` values of a bf16 or q8_0 cache; the latter are converted into `memory`.
+const std::uint16_t* bf16_rows(const Kernels& kernels, KvType type, const std::byte* rows,
+                               int width, int first, int last, std::uint16_t* memory) {
+  if (type == KvType::BF16) return reinterpret_cast<const std::uint16_t*>(rows);
+  constexpr int kStretch = 256;
+  const std::int64_t row_bytes = kv_bytes(type, width);
+  for (int j = first; j < last; ++j) {
+    const auto* row = reinterpret_cast<const std::uint8_t*>(rows + j * row_bytes);
+    for (int c = 0; c < width; c += kStretch) {
+      float values[kStretch];
+      const int n = std::min(kStretch, width - c);
+      kernels.f32_from_q8_0(row + kv_bytes(type, c), n, values);
+      kernels.bf16_for_dots(values, n, memory + std::int64_t{j} * width + c);
+    }
+  }
+  return memory;
 }
 
 }  // namespace
@@ -128,6 +147,48 @@ void load_kv(const Kernels& kernels, const KvView& view, int head, std::int64_t 
       decode(kernels, layout.type, k_row, channels, k_out);
     }
   }
+}
+
+const std::uint16_t* Bf16Block::keys_in_place(const KvView& view, int head, std::int64_t block) {
+  if (view.layout.type != KvType::BF16) return nullptr;
+  if (view.layout.folded()) return values_in_place(view, head, block);
+  return reinterpret_cast<const std::uint16_t*>(head_start(view, block, head));
+}
+
+const std::uint16_t* Bf16Block::values_in_place(const KvView& view, int head, std::int64_t block) {
+  if (view.layout.type != KvType::BF16) return nullptr;
+  return reinterpret_cast<const std::uint16_t*>(head_start(view, block, head) +
+                                                kKeyBlock * view.layout.k_row_bytes());
+}
+
+void Bf16Block::read_keys(const Kernels& kernels, const KvView& view, int head, std::int64_t block,
+                          int first, int last) {
+  const KvLayout& layout = view.layout;
+  const int width = layout.stored_k_channels();
+  const std::uint16_t* k =
+      bf16_rows(kernels, layout.type, head_start(view, block, head), width, first, last, k_memory);
+  n_parts = 0;
+  const auto add = [this](const std::uint16_t* rows, int stride, int channels) {
+    if (channels > 0) parts[n_parts++] = {rows, stride, channels};
+  };
+  if (!layout.folded()) {
+    add(k, width, width);
+    return;
+  }
+  read_values(kernels, view, head, block, first, last);
+  const int pairs = layout.n_folded_pairs;
+  const int half = layout.channels / 2;
+  add(k, width, pairs);
+  add(v + pairs, layout.channels, half - pairs);
+  add(k + pairs, width, pairs);
+  add(v + half + pairs, layout.channels, half - pairs);
+}
+
+void Bf16Block::read_values(const Kernels& kernels, const KvView& view, int head,
+                            std::int64_t block, int first, int last) {
+  const KvLayout& layout = view.layout;
+  const std::byte* rows = head_start(view, block, head) + kKeyBlock * layout.k_row_bytes();
+  v = bf16_rows(kernels, layout.type, rows, layout.channels, first, last, v_memory);
 }
 
 }  // namespace fourfold

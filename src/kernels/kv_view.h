@@ -58,4 +58,26 @@ void store_kv(const Kernels& kernels, const KvView& view, std::int64_t position,
 void load_kv(const Kernels& kernels, const KvView& view, int head, std::int64_t block, int first,
              int last, float* k, float* v);
 
+// The rows of one head and one block in bf16: those of a bf16 cache where they lie, those of q8_0
+// converted. Channels and n_folded_pairs are multiples of 32.
+struct Bf16Block {
+  std::uint16_t* k_memory = nullptr;  // [64, channels], for what is converted
+  std::uint16_t* v_memory = nullptr;
+
+  KeyPart parts[kMaxKeyParts] = {};
+  int n_parts = 0;
+  const std::uint16_t* v = nullptr;  // [64, channels]
+
+  // Where the rows of a bf16 cache lie that read_keys or read_values will use; null for others.
+  static const std::uint16_t* keys_in_place(const KvView& view, int head, std::int64_t block);
+  static const std::uint16_t* values_in_place(const KvView& view, int head, std::int64_t block);
+
+  // Sets the parts; the keys [first, last) of them are there.
+  void read_keys(const Kernels& kernels, const KvView& view, int head, std::int64_t block,
+                 int first, int last);
+  // Likewise v.
+  void read_values(const Kernels& kernels, const KvView& view, int head, std::int64_t block,
+                   int first, int last);
+};
+
 }  // namespace fourfold

@@ -58,6 +58,63 @@ TEST(KvView, GivesBackWhatWasStoredRoundedToItsType) {
   }
 }
 
+// What attention multiplies in bf16 must never become subnormal (table.h).
+TEST(KvView, ABf16CacheKeepsNoTinyValues) {
+  Cache cache({.type = KvType::BF16, .n_heads = 1, .channels = 32}, 1, false);
+  std::vector<float> row(32, 0x1p-50f);
+  row[3] = 0x1p-51f;
+  row[4] = -1e-40f;
+  store_kv(kScalarKernels, cache.view, 0, row.data(), row.data());
+  std::vector<float> k(kKeyBlock * 32), v(kKeyBlock * 32);
+  load_kv(kScalarKernels, cache.view, 0, 0, 0, 1, k.data(), v.data());
+  for (std::size_t c = 0; c < 32; ++c) {
+    EXPECT_EQ(k[c], c == 3 || c == 4 ? 0.0f : 0x1p-50f) << c;
+    EXPECT_EQ(v[c], k[c]) << c;
+  }
+}
+
+// Both ways to read a block give the same numbers, folded keys in their parts.
+TEST(KvView, ReadsABlockInBf16AsInF32) {
+  for (const auto type : {KvType::BF16, KvType::Q8_0}) {
+    for (const int n_folded_pairs : {0, 32, 64}) {
+      constexpr int kChannels = 128;
+      Cache cache(
+          {.type = type, .n_heads = 2, .channels = kChannels, .n_folded_pairs = n_folded_pairs}, 1,
+          false);
+      for (int t = 3; t < 9; ++t) {
+        const auto seed = static_cast<std::uint32_t>(t);
+        store_kv(kScalarKernels, cache.view, t, values(2 * kChannels, seed).data(),
+                 values(2 * kChannels, 100 + seed).data());
+      }
+      std::vector<float> k(kKeyBlock * kChannels), v(k.size());
+      load_kv(kScalarKernels, cache.view, 1, 0, 3, 9, k.data(), v.data());
+      std::vector<std::uint16_t> k_memory(k.size()), v_memory(k.size());
+      Bf16Block block{.k_memory = k_memory.data(), .v_memory = v_memory.data()};
+      block.read_keys(kScalarKernels, cache.view, 1, 0, 3, 9);
+      block.read_values(kScalarKernels, cache.view, 1, 0, 3, 9);
+      const auto rounded = [](float x) {
+        std::uint16_t bits = 0;
+        kScalarKernels.bf16_for_dots(&x, 1, &bits);
+        return bits;
+      };
+      for (int j = 3; j < 9; ++j) {
+        const float* k_row = k.data() + j * kChannels;
+        for (int p = 0; p < block.n_parts; ++p) {
+          const KeyPart& part = block.parts[p];
+          for (int c = 0; c < part.channels; ++c) {
+            ASSERT_EQ(part.rows[j * part.stride + c], rounded(*k_row++)) << name(type) << " " << p;
+          }
+        }
+        ASSERT_EQ(k_row, k.data() + (j + 1) * kChannels);
+        for (int c = 0; c < kChannels; ++c) {
+          const auto at = static_cast<std::size_t>(j * kChannels + c);
+          ASSERT_EQ(block.v[at], rounded(v[at]));
+        }
+      }
+    }
+  }
+}
+
 TEST(KvView, ARingPutsAPositionWhereItsPredecessorLay) {
   Cache cache({.type = KvType::F32, .n_heads = 1, .channels = 8}, 3, true);
   EXPECT_EQ(cache.view.block(0), cache.view.block(3));

@@ -27,10 +27,11 @@ const Probes& probes_of(const Kernels& kernels) {
   [[maybe_unused]] const std::string_view name = kernels.name;
 #if defined(FOURFOLD_X86)
   if (name.starts_with("avx512")) return kAvx512Probes;
-  if (name.starts_with("avx2")) return kAvx2Probes;
+  if (name == "avx2-vnni") return kAvx2VnniProbes;
+  if (name == "avx2") return kAvx2Probes;
 #elif defined(FOURFOLD_ARM64)
-  if (name == "neon_i8mm") return kI8mmProbes;
-  if (name == "neon_dotprod") return kDotprodProbes;
+  if (name == "neon-i8mm") return kI8mmProbes;
+  if (name == "neon-dotprod") return kDotprodProbes;
   if (name == "neon") return kNeonProbes;
 #endif
   return kScalarProbes;

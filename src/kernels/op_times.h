@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "tensor/matrix.h"
 
@@ -52,6 +53,12 @@ struct OpTimes {
   const OpTime& other(OpKind kind) const { return others[static_cast<std::size_t>(kind)]; }
 };
 
+// What a product of w with n_rows rows of activations reads and multiplies.
+inline OpTime product_work(const Matrix& w, std::int64_t n_rows) {
+  return {.bytes = static_cast<double>(w.n_rows * w.row_bytes()),
+          .macs = static_cast<double>(w.n_rows * w.n_cols) * static_cast<double>(n_rows)};
+}
+
 // Adds the time from here to the end of the scope. Without OpTimes it is one test of a pointer.
 class OpTimer {
  public:
@@ -62,8 +69,7 @@ class OpTimer {
   OpTimer(OpTimes* times, const Matrix& w, std::int64_t n_rows) {
     if (!times || times->running) return;
     start(*times, times->products[w.data]);
-    count(static_cast<double>(w.n_rows * w.row_bytes()),
-          static_cast<double>(w.n_rows * w.n_cols) * static_cast<double>(n_rows));
+    *time_ += product_work(w, n_rows);
   }
   OpTimer(const OpTimer&) = delete;
   OpTimer& operator=(const OpTimer&) = delete;
@@ -92,6 +98,51 @@ class OpTimer {
 
   OpTimes* times_ = nullptr;
   OpTime* time_ = nullptr;
+  Clock::time_point start_;
+};
+
+// Shares the time from here to the end of the scope out to products that run together, by the bytes
+// of their weights times the rows that meet them.
+class GroupTimer {
+ public:
+  explicit GroupTimer(OpTimes* times) {
+    if (!times || times->running) return;
+    times->running = true;
+    times_ = times;
+    start_ = Clock::now();
+  }
+  GroupTimer(const GroupTimer&) = delete;
+  GroupTimer& operator=(const GroupTimer&) = delete;
+  ~GroupTimer() {
+    if (!times_) return;
+    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    for (const Part& part : parts_) {
+      OpTime time = part.work;
+      time.calls = 1;
+      time.seconds = seconds * part.share / shares_;
+      times_->products[part.weights] += time;
+    }
+    times_->running = false;
+  }
+
+  void add(const Matrix& w, std::int64_t n_rows) {
+    if (!times_) return;
+    const OpTime work = product_work(w, n_rows);
+    parts_.push_back({w.data, work, work.bytes * static_cast<double>(n_rows)});
+    shares_ += parts_.back().share;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Part {
+    const std::byte* weights = nullptr;
+    OpTime work;
+    double share = 0.0;
+  };
+
+  OpTimes* times_ = nullptr;
+  std::vector<Part> parts_;
+  double shares_ = 0.0;
   Clock::time_point start_;
 };
 

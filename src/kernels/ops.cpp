@@ -49,6 +49,24 @@ Packer packer_of(const Kernels& kernels, DType type) {
   }
 }
 
+// The activations from a k on.
+QuantView from_k(QuantView x, std::int64_t k) {
+  x.q += k;
+  if (x.q_fine) x.q_fine += k;
+  x.scales += k / kActivationBlock;
+  x.sums += k / kSumBlock;
+  return x;
+}
+
+// Copies a token's sums of a panel, of which n_rows are there.
+void place(const float* sums, std::int64_t n_rows, float* out) {
+  if (n_rows >= kPanelRows) {  // a size that the compiler knows
+    std::memcpy(out, sums, sizeof(float) * kPanelRows);
+  } else {
+    std::memcpy(out, sums, sizeof(float) * static_cast<std::size_t>(n_rows));
+  }
+}
+
 }  // namespace
 
 Ops::Ops(const Kernels& kernels, ThreadPool& pool, bool exact)
@@ -58,18 +76,24 @@ Ops::Ops(const Kernels& kernels, ThreadPool& pool, bool exact)
 
 Ops::~Ops() = default;
 
-void Ops::matmul(const Matrix& w, Activations& x, MatView out) {
+void Ops::matmul(const Matrix& w, Activations& x, MatView out, const Clip& clip) {
   CHECK(x.x_.n_cols == w.n_cols && out.n_cols == w.n_rows && out.n_rows == x.x_.n_rows);
   if (out.n_rows == 0) return;
-  if (traits(w.dtype).quantised() && !exact_) {
+  const bool integers = traits(w.dtype).quantised() && !exact_;
+  const bool clip_panels = integers && w.scale == 1.0f;  // while they are in the cache
+  if (integers) {
     const QuantView q = quantized(x, w.fine);
     const OpTimer timer(times_, w, out.n_rows);
-    matmul_panels(w, q, out);
+    matmul_panels(w, q, out, clip_panels ? clip : Clip{});
   } else {
     const OpTimer timer(times_, w, out.n_rows);
     matmul_exact(w, x.x_, out);
   }
   if (w.scale != 1.0f) scale(out, w.scale);
+  if (!clip.clips() || clip_panels) return;
+  for_rows(out.n_rows, [&](std::int64_t r) {
+    kernels_.clamp(out.row(r), clip.low, clip.high, static_cast<int>(out.n_cols), out.row(r));
+  });
 }
 
 QuantView Ops::quantized(Activations& x, bool fine) {
@@ -85,11 +109,20 @@ QuantView Ops::quantized(Activations& x, bool fine) {
       form.scales.resize(n / kActivationBlock);
       form.sums.resize(n / kSumBlock);
     }
-    for_rows(x.x_.n_rows, [&](std::int64_t r) {
-      kernels_.quantize(x.x_.row(r), static_cast<int>(k), form.q.data() + r * k,
-                        fine ? form.q_fine.data() + r * k : nullptr,
-                        form.scales.data() + r * k / kActivationBlock,
-                        form.sums.data() + r * k / kSumBlock);
+    pool_.parallel_for(x.x_.n_rows, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+      std::vector<float>& clipped = scratch_[static_cast<std::size_t>(worker)]->clipped;
+      if (x.clip_.clips()) Scratch::grow(clipped, k);
+      for (std::int64_t r = begin; r < end; ++r) {
+        const float* row = x.x_.row(r);
+        if (x.clip_.clips()) {
+          kernels_.clamp(row, x.clip_.low, x.clip_.high, static_cast<int>(k), clipped.data());
+          row = clipped.data();
+        }
+        kernels_.quantize(row, static_cast<int>(k), form.q.data() + r * k,
+                          fine ? form.q_fine.data() + r * k : nullptr,
+                          form.scales.data() + r * k / kActivationBlock,
+                          form.sums.data() + r * k / kSumBlock);
+      }
     });
   }
   return {.q = form.q.data(),
@@ -130,73 +163,115 @@ void Ops::matmul_exact(const Matrix& w, const MatView& x, MatView out) {
   });
 }
 
-void Ops::matmul_panels(const Matrix& w, const QuantView& x, MatView out) {
+void Ops::matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip) {
   const std::int64_t n_panels = round_up(w.n_rows, kPanelRows) / kPanelRows;
-  pool_.parallel_for(n_panels, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+  pool_.parallel_for(n_panels, kPanels, [&](std::int64_t begin, std::int64_t end, int worker) {
     Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
-    for (std::int64_t p = begin; p < end; ++p) panel_rows(w, x, p * kPanelRows, s, out);
+    for (std::int64_t p = begin; p < end; p += kPanels) multiply_panels(w, x, p, s, out, clip);
   });
 }
 
-void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, Scratch& s,
-                     MatView out) {
-  const DTypeTraits& type = traits(w.dtype);
+// kPanels panels, or those that there are.
+void Ops::multiply_panels(const Matrix& w, const QuantView& x, std::int64_t first_panel, Scratch& s,
+                          MatView out, const Clip& clip) {
+  const std::int64_t n_panels = round_up(w.n_rows, kPanelRows) / kPanelRows;
+  const std::int64_t row = first_panel * kPanelRows;
+  const int n = static_cast<int>(std::min<std::int64_t>(kPanels, n_panels - first_panel));
+  if (out.n_rows > 1 || !dot_rows(w, x, row, n, s, out, clip)) {
+    panel_rows(w, x, row, n, s, out, clip);
+  }
+}
+
+// One token meets the rows as they lie in the file, if the table can do that with all of them.
+bool Ops::dot_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
+                   Scratch& s, MatView out, const Clip& clip) {
+  const Packer packer = packer_of(kernels_, w.dtype);
+  if (!packer.dot || first_row + n_panels * kPanelRows > w.n_rows) return false;
+  Scratch::grow(s.acc, kPanelRows);
+  for (int p = 0; p < n_panels; ++p, first_row += kPanelRows) {
+    std::fill_n(s.acc.begin(), kPanelRows, 0.0f);
+    packer.dot(reinterpret_cast<const std::uint8_t*>(w.row(first_row)), w.row_bytes(),
+               static_cast<int>(w.n_cols), x, s.acc.data());
+    if (clip.clips()) {
+      kernels_.clamp(s.acc.data(), clip.low, clip.high, kPanelRows, s.acc.data());
+    }
+    std::copy_n(s.acc.begin(), kPanelRows, out.row(0) + first_row);
+  }
+  return true;
+}
+
+void Ops::panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
+                     Scratch& s, MatView out, const Clip& clip) {
   const std::int64_t n_tokens = out.n_rows;
+  const std::int64_t n_sums = n_panels * n_tokens * kPanelRows;
+  Scratch::grow(s.acc, n_sums);
+  float* const acc[kPanels] = {s.acc.data(), s.acc.data() + (n_panels - 1) * n_tokens * kPanelRows};
+  for (std::int64_t k = 0; k < w.n_cols; k += kPanelDepth) {
+    const int depth = static_cast<int>(std::min<std::int64_t>(kPanelDepth, w.n_cols - k));
+    PanelView panels[kPanels] = {};
+    for (int p = 0; p < n_panels; ++p) {
+      panels[p] = pack_stretch(w, first_row + p * kPanelRows, k, depth, s, s.panels[p]);
+      panels[p].starts = k == 0;
+    }
+    multiply(panels, n_panels, from_k(x, k), static_cast<int>(n_tokens), acc);
+  }
+  if (clip.clips()) {
+    kernels_.clamp(s.acc.data(), clip.low, clip.high, static_cast<int>(n_sums), s.acc.data());
+  }
+  // Both panels' sums of a token lie side by side: whole cache lines, one behind the other.
+  for (std::int64_t t = 0; t < n_tokens; ++t) {
+    for (int p = 0; p < n_panels; ++p) {
+      const std::int64_t row = first_row + p * kPanelRows;
+      place(acc[p] + t * kPanelRows, w.n_rows - row, out.row(t) + row);
+    }
+  }
+}
+
+void Ops::multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
+                   float* const acc[]) {
+  // A last panel that misses rows is packed in another way than the one before it.
+  if (n_panels == 2 && panels[0].zero == panels[1].zero) {
+    kernels_.matmul_two_panels(panels, x, n_tokens, acc);
+    return;
+  }
+  for (int p = 0; p < n_panels; ++p) kernels_.matmul_panel(panels[p], x, n_tokens, acc[p]);
+}
+
+// A stretch of k of the rows from first_row on, as many as a panel holds or there are.
+PanelView Ops::pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
+                            Scratch& s, ScratchPanel& panel) {
+  const DTypeTraits& type = traits(w.dtype);
   const int n_rows = static_cast<int>(std::min<std::int64_t>(kPanelRows, w.n_rows - first_row));
   const Packer packer = packer_of(kernels_, w.dtype);
   const bool direct = packer.pack && n_rows == kPanelRows;
-  Scratch::grow(s.acc, n_tokens * kPanelRows);
-  std::fill_n(s.acc.begin(), n_tokens * kPanelRows, 0.0f);
-  if (direct && packer.dot && n_tokens == 1) {
-    packer.dot(reinterpret_cast<const std::uint8_t*>(w.row(first_row)), w.row_bytes(),
-               static_cast<int>(w.n_cols), x, s.acc.data());
-    std::copy_n(s.acc.begin(), kPanelRows, out.row(0) + first_row);
-    return;
-  }
-  if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
-    std::fill(s.rows.begin(), s.rows.end(), std::int8_t{0});
-    std::fill(s.scales.begin(), s.scales.end(), 0.0f);
-    std::fill(s.offsets.begin(), s.offsets.end(), 0.0f);
-  }
-  for (std::int64_t k = 0; k < w.n_cols; k += kPanelDepth) {
-    const int depth = static_cast<int>(std::min<std::int64_t>(kPanelDepth, w.n_cols - k));
-    const std::byte* start = w.row(first_row) + size_bytes(w.dtype, k);
-    if (direct) {
-      packer.pack(reinterpret_cast<const std::uint8_t*>(start), w.row_bytes(), depth,
-                  {.q = s.panel.data(), .scales = s.scales.data(), .offsets = s.offsets.data()});
-    } else {
-      const int n_groups = depth / type.group;
-      for (int r = 0; r < n_rows; ++r) {
-        unpack_blocks(w.dtype, start + r * w.row_bytes(), depth / type.block,
-                      s.rows.data() + r * kPanelDepth, s.row_scales.data(),
-                      type.has_min ? s.row_offsets.data() : nullptr);
-        for (int g = 0; g < n_groups; ++g) s.scales[g * kPanelRows + r] = s.row_scales[g];
-        if (!type.has_min) continue;
-        for (int g = 0; g < n_groups; ++g) s.offsets[g * kPanelRows + r] = s.row_offsets[g];
-      }
-      kernels_.pack_panel(s.rows.data(), kPanelDepth, depth, s.panel.data());
+  const std::byte* start = w.row(first_row) + size_bytes(w.dtype, k);
+  if (direct) {
+    packer.pack(
+        reinterpret_cast<const std::uint8_t*>(start), w.row_bytes(), depth,
+        {.q = panel.q.data(), .scales = panel.scales.data(), .offsets = panel.offsets.data()});
+  } else {
+    if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
+      std::fill(s.rows.begin(), s.rows.end(), std::int8_t{0});
+      std::fill(panel.scales.begin(), panel.scales.end(), 0.0f);
+      std::fill(panel.offsets.begin(), panel.offsets.end(), 0.0f);
     }
-    QuantView stretch = x;
-    stretch.q += k;
-    if (stretch.q_fine) stretch.q_fine += k;
-    stretch.scales += k / kActivationBlock;
-    stretch.sums += k / kSumBlock;
-    kernels_.matmul_panel({.q = s.panel.data(),
-                           .scales = s.scales.data(),
-                           .offsets = type.has_min ? s.offsets.data() : nullptr,
-                           .k = depth,
-                           .group = type.group,
-                           .zero = direct ? packer.zero : kernels_.panel_zero},
-                          stretch, static_cast<int>(n_tokens), s.acc.data());
-  }
-  const float* acc = s.acc.data();
-  for (std::int64_t t = 0; t < n_tokens; ++t, acc += kPanelRows) {
-    if (n_rows == kPanelRows) {  // a size that the compiler knows
-      std::memcpy(out.row(t) + first_row, acc, sizeof(float) * kPanelRows);
-    } else {
-      std::memcpy(out.row(t) + first_row, acc, sizeof(float) * static_cast<std::size_t>(n_rows));
+    const int n_groups = depth / type.group;
+    for (int r = 0; r < n_rows; ++r) {
+      unpack_blocks(w.dtype, start + r * w.row_bytes(), depth / type.block,
+                    s.rows.data() + r * kPanelDepth, s.row_scales.data(),
+                    type.has_min ? s.row_offsets.data() : nullptr);
+      for (int g = 0; g < n_groups; ++g) panel.scales[g * kPanelRows + r] = s.row_scales[g];
+      if (!type.has_min) continue;
+      for (int g = 0; g < n_groups; ++g) panel.offsets[g * kPanelRows + r] = s.row_offsets[g];
     }
+    kernels_.pack_panel(s.rows.data(), kPanelDepth, depth, panel.q.data());
   }
+  return {.q = panel.q.data(),
+          .scales = panel.scales.data(),
+          .offsets = type.has_min ? panel.offsets.data() : nullptr,
+          .k = depth,
+          .group = type.group,
+          .zero = direct ? packer.zero : kernels_.panel_zero};
 }
 
 void Ops::rms_norm(MatView x, const float* weight, float eps, MatView out) {

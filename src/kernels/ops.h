@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "kernels/aligned_vector.h"
+#include "kernels/clip.h"
 #include "kernels/kv_view.h"
 #include "kernels/op_times.h"
 #include "kernels/table.h"
@@ -21,9 +24,11 @@ namespace fourfold {
 // first quantised matrix asks for it.
 class Activations {
  public:
-  // Shows new rows. The memory stays the caller's; call again whenever its contents change.
-  void set(MatView x) {
+  // Shows new rows. The memory stays the caller's; call again whenever its contents change. Their
+  // integers are those of the rows within `clip`; to f32 products it does nothing.
+  void set(MatView x, const Clip& clip = {}) {
     x_ = x;
+    clip_ = clip;
     plain_.ready = fine_.ready = false;
   }
   const MatView& f32() const { return x_; }
@@ -37,7 +42,16 @@ class Activations {
     std::vector<std::int32_t> sums;
   };
   MatView x_;
+  Clip clip_;
   Integers plain_, fine_;
+};
+
+// One of several products with the same activations: of the rows from first_row on, as many as
+// `out` has.
+struct Product {
+  const Matrix* w = nullptr;
+  MatView out;  // [n, n_rows of w]
+  std::int64_t first_row = 0;
 };
 
 // One query row of attention: it sees the keys [first_key, last_key) of its sequence.
@@ -59,8 +73,15 @@ class Ops {
   // Operations add their times there until it is null again.
   void set_times(OpTimes* times) { times_ = times; }
 
-  // out[t, r] = w[r] · x[t].  out [T, n_rows]
-  void matmul(const Matrix& w, Activations& x, MatView out);
+  // out[t, r] = w[r] · x[t], within `clip`.  out [T, n_rows]
+  void matmul(const Matrix& w, Activations& x, MatView out, const Clip& clip = {});
+
+  // The same for several matrices in one phase of the threads:
+  //   ops.matmul_group({{&w_gate, gate}, {&w_up, up}}, x);
+  void matmul_group(std::span<const Product> products, Activations& x);
+  void matmul_group(std::initializer_list<Product> products, Activations& x) {
+    matmul_group(std::span(products.begin(), products.size()), x);
+  }
 
   void rms_norm(MatView x, const float* weight, float eps, MatView out);
   void add(MatView x, MatView y);  // x += y
@@ -82,8 +103,16 @@ class Ops {
   }
 
  private:
-  struct Scratch;    // of one worker
+  struct Scratch;  // of one worker
+  struct ScratchPanel;
   struct Attention;  // one call of attend
+
+  // A product of a group whose weights meet integers.
+  struct GroupPart {
+    const Product* product = nullptr;
+    QuantView x;
+    std::int64_t first_unit = 0;
+  };
 
   // Query rows of one sequence that follow each other, times one KV head.
   struct AttentionTile {
@@ -116,9 +145,18 @@ class Ops {
   // The rows as integers, from their first k on.
   QuantView quantized(Activations& x, bool fine);
   void matmul_exact(const Matrix& w, const MatView& x, MatView out);
-  void matmul_panels(const Matrix& w, const QuantView& x, MatView out);
-  void panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, Scratch& scratch,
-                  MatView out);
+  void matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip);
+  void multiply_panels(const Matrix& w, const QuantView& x, std::int64_t first_panel,
+                       Scratch& scratch, MatView out, const Clip& clip);
+  void multiply_unit(std::int64_t unit, int worker);
+  bool dot_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
+                Scratch& scratch, MatView out, const Clip& clip);
+  void panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
+                  Scratch& scratch, MatView out, const Clip& clip);
+  void multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
+                float* const acc[]);
+  PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
+                         Scratch& scratch, ScratchPanel& panel);
 
   void list_tiles(std::span<const AttentionRow> rows, int group);
   void attend_tiles(const Attention& attention);
@@ -129,9 +167,10 @@ class Ops {
   bool exact_;
   OpTimes* times_ = nullptr;
   std::vector<std::unique_ptr<Scratch>> scratch_;  // one a worker
+  std::vector<GroupPart> group_;
   std::vector<AttentionTile> tiles_;
   std::vector<SpanTask> span_tasks_;
-  std::vector<float> partials_;  // attention spans computed apart
+  AlignedVector<float> partials_;  // attention spans computed apart
 };
 
 }  // namespace fourfold

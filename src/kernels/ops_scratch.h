@@ -4,34 +4,48 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/aligned_vector.h"
 #include "kernels/ops.h"
 
 namespace fourfold {
 
-// Weights are unpacked in stretches of this many k, so that a panel stays in the L1 cache.
+// Panels that meet the activations together, and the k of which they are unpacked at a time: so
+// much of them is near the L1 cache, and sums are not put away and fetched again too often.
+inline constexpr int kPanels = 2;
 inline constexpr int kPanelDepth = 1024;
+
+struct Ops::ScratchPanel {
+  AlignedVector<std::uint8_t> q = AlignedVector<std::uint8_t>(kPanelRows * kPanelDepth);
+  AlignedVector<float> scales = AlignedVector<float>(kPanelRows * kPanelDepth / kSumBlock);
+  AlignedVector<float> offsets = AlignedVector<float>(kPanelRows * kPanelDepth / kSumBlock);
+};
 
 struct Ops::Scratch {
   // matmul by panels
   std::vector<std::int8_t> rows = std::vector<std::int8_t>(kPanelRows * kPanelDepth);
-  std::vector<std::uint8_t> panel = std::vector<std::uint8_t>(kPanelRows * kPanelDepth);
   std::vector<float> row_scales = std::vector<float>(kPanelDepth / kSumBlock);
   std::vector<float> row_offsets = std::vector<float>(kPanelDepth / kSumBlock);
-  std::vector<float> scales = std::vector<float>(kPanelRows * kPanelDepth / kSumBlock);
-  std::vector<float> offsets = std::vector<float>(kPanelRows * kPanelDepth / kSumBlock);
-  std::vector<float> acc;
+  ScratchPanel panels[kPanels];
+  AlignedVector<float> acc;
+  std::vector<float> clipped;  // a row of activations
   // matmul in f32
   std::vector<float> weights;
   // attention
   std::vector<float> q, k, v;
   std::vector<int> first, last;
-  std::vector<float> part, total;  // running softmax of a span, and of all spans so far
+  AlignedVector<float> part, total;  // running softmax of a span, and of all spans so far
+  AlignedVector<std::uint16_t> q_bf16, k_bf16, v_bf16, weights_bf16;
+  AlignedVector<float> scores;
 
-  static void grow(std::vector<float>& buffer, std::int64_t n) {
+  template <class Buffer>
+  static void grow(Buffer& buffer, std::int64_t n) {
     if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
   }
-  static void grow(std::vector<int>& buffer, std::int64_t n) {
-    if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
+  // Room for n values.
+  template <class T>
+  static T* room(AlignedVector<T>& buffer, std::int64_t n) {
+    grow(buffer, n);
+    return buffer.data();
   }
 };
 

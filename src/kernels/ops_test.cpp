@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -116,6 +117,45 @@ TEST_P(Matmul, StaysNearTheProductInF64) {
   }
 }
 
+TEST_P(Matmul, ClampsAsIfItWereDoneBesideIt) {
+  const DType type = GetParam();
+  constexpr int kRows = 53;  // two panels, one, and a part
+  constexpr int kCols = 1280;
+  const Clip in{.low = -0.5f, .high = 0.75f};
+  const auto bytes = random_blocks(type, kRows * kCols, 1);
+  Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols};
+  const auto clamped = [](std::vector<float> values, const Clip& clip) {
+    for (float& v : values) v = std::clamp(v, clip.low, clip.high);
+    return values;
+  };
+  ThreadPool pool(2);
+  for (const bool exact : {false, true}) {
+    Ops ops(*usable_kernels().front(), pool, exact);
+    for (const int n_tokens : {1, 5}) {
+      for (const float scale : {1.0f, 0.5f}) {
+        w.scale = scale;
+        auto x = random_floats(n_tokens * kCols, 2);
+        const bool integers = !exact && traits(type).quantised();
+        auto x_within = integers ? clamped(x, in) : x;
+        const auto multiply = [&](std::vector<float>& rows, const Clip& rows_clip,
+                                  const Clip& sums_clip) {
+          Activations a;
+          a.set(view(rows, n_tokens, kCols), rows_clip);
+          std::vector<float> sums(static_cast<std::size_t>(n_tokens * kRows));
+          ops.matmul(w, a, view(sums, n_tokens, kRows), sums_clip);
+          return sums;
+        };
+        const auto sums = multiply(x_within, {}, {});
+        const auto [least, most] = std::minmax_element(sums.begin(), sums.end());
+        const Clip out{.low = 0.5f * *least, .high = 0.5f * *most};
+        EXPECT_NE(sums, clamped(sums, out));
+        EXPECT_EQ(multiply(x, in, out), clamped(sums, out))
+            << "exact " << exact << ", tokens " << n_tokens << ", scale " << scale;
+      }
+    }
+  }
+}
+
 TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
   const DType type = GetParam();
   constexpr int kRows = 40;
@@ -152,6 +192,63 @@ TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
   }
 }
 
+TEST(MatmulGroup, GivesTheBitsOfProductsOneByOne) {
+  constexpr int kCols = 512;
+  constexpr int kTokens = 7;
+  struct Part {
+    DType type;
+    int n_rows, first_token, n_tokens;
+    bool fine;
+    float scale;
+  };
+  constexpr Part kParts[] = {
+      {DType::Q4_0, 40, 0, 7, false, 1.0f}, {DType::Q6_K, 21, 2, 3, true, 1.0f},
+      {DType::BF16, 33, 0, 7, false, 1.0f}, {DType::Q8_0, 64, 3, 1, false, 0.5f},
+      {DType::Q4_0, 16, 6, 0, false, 1.0f}, {DType::Q4_K, 96, 6, 1, true, 1.0f}};
+  auto x = random_floats(kTokens * kCols, 5);
+  std::vector<std::vector<std::byte>> bytes;
+  std::vector<Matrix> weights;
+  for (const Part& part : kParts) {
+    bytes.push_back(random_blocks(part.type, std::int64_t{part.n_rows} * kCols, 6));
+    weights.push_back({part.type, bytes.back().data(), part.n_rows, kCols, part.scale, part.fine});
+  }
+  for (const bool exact : {false, true}) {
+    for (const int n_threads : {1, 3}) {
+      ThreadPool pool(n_threads);
+      Ops ops(*usable_kernels().front(), pool, exact);
+      OpTimes times;
+      ops.set_times(&times);
+      std::vector<std::vector<float>> outs;
+      std::vector<Product> products;
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        const Part& part = kParts[i];
+        outs.emplace_back(static_cast<std::size_t>(part.n_tokens * part.n_rows));
+        products.push_back(
+            {&weights[i], view(outs[i], part.n_tokens, part.n_rows), part.first_token});
+      }
+      Activations a;
+      a.set(view(x, kTokens, kCols));
+      ops.matmul_group(products, a);
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        const Part& part = kParts[i];
+        std::vector<float> alone(outs[i].size());
+        Activations rows;
+        rows.set(view(x, kTokens, kCols).rows(part.first_token, part.n_tokens));
+        ops.set_times(nullptr);
+        ops.matmul(weights[i], rows, view(alone, part.n_tokens, part.n_rows));
+        EXPECT_EQ(outs[i], alone) << "product " << i << ", exact " << exact << ", " << n_threads
+                                  << " threads";
+        const auto time = times.products.find(weights[i].data);
+        ASSERT_EQ(time != times.products.end(), part.n_tokens > 0);
+        if (part.n_tokens == 0) continue;
+        EXPECT_EQ(time->second.calls, 1);
+        EXPECT_GT(time->second.seconds, 0.0);
+        EXPECT_EQ(time->second.macs, 1.0 * part.n_rows * kCols * part.n_tokens);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Matmul,
                          testing::Values(DType::F32, DType::BF16, DType::F16, DType::Q4_0,
                                          DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0,
@@ -183,12 +280,26 @@ std::vector<double> attend_f64(const std::vector<float>& q, const std::vector<fl
   return out;
 }
 
-TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
-  constexpr int kChannels = 32;
+struct AttendCase {
+  const char* name;
+  KvType type;
+  int n_folded_pairs;
+  bool exact;
+  double tolerance;
+};
+
+class Attend : public testing::TestWithParam<AttendCase> {};
+
+TEST_P(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
+  constexpr int kChannels = 128;
   constexpr int kTokens = 1400;  // three spans
-  constexpr int kHeads = 4;
+  constexpr int kHeads = 6;
   constexpr int kKvHeads = 2;
-  const KvLayout layout{.type = KvType::F32, .n_heads = kKvHeads, .channels = kChannels};
+  const AttendCase& tested = GetParam();
+  const KvLayout layout{.type = tested.type,
+                        .n_heads = kKvHeads,
+                        .channels = kChannels,
+                        .n_folded_pairs = tested.n_folded_pairs};
   std::vector<std::vector<std::byte>> memory;
   std::vector<std::byte*> pointers;
   for (int b = 0; b <= kTokens / kKeyBlock; ++b) {
@@ -201,24 +312,31 @@ TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
     const auto kt = random_floats(kKvHeads * kChannels, static_cast<std::uint32_t>(2 * t));
     const auto vt = random_floats(kKvHeads * kChannels, static_cast<std::uint32_t>(2 * t + 1));
     store_kv(kScalarKernels, kv, t, kt.data(), vt.data());
-    for (int h = 0; h < kKvHeads; ++h) {
-      k[h].insert(k[h].end(), kt.begin() + h * kChannels, kt.begin() + (h + 1) * kChannels);
-      v[h].insert(v[h].end(), vt.begin() + h * kChannels, vt.begin() + (h + 1) * kChannels);
+    std::vector<float> k_block(kKeyBlock * kChannels), v_block(kKeyBlock * kChannels);
+    for (int h = 0; h < kKvHeads; ++h) {  // as the cache rounded them
+      const int j = t % kKeyBlock;
+      load_kv(kScalarKernels, kv, h, t / kKeyBlock, j, j + 1, k_block.data(), v_block.data());
+      const auto row = [j](const std::vector<float>& block) {
+        return block.begin() + j * kChannels;
+      };
+      k[h].insert(k[h].end(), row(k_block), row(k_block) + kChannels);
+      v[h].insert(v[h].end(), row(v_block), row(v_block) + kChannels);
     }
   }
   const std::vector<AttentionRow> rows = {{&kv, 0, 1},      {&kv, 0, 64},      {&kv, 10, 700},
                                           {&kv, 600, 1400}, {&kv, 1023, 1024}, {&kv, 0, 1400}};
   const auto n_rows = static_cast<std::int64_t>(rows.size());
   auto q = random_floats(n_rows * kHeads * kChannels, 99);
+  for (float& x : q) x *= 0.25f;
   std::vector<float> first_result;
   for (const Kernels* table : usable_kernels()) {
     for (const int n_threads : {1, 2, 3, 16}) {  // many threads split the spans
       ThreadPool pool(n_threads);
-      Ops ops(*table, pool, true);
+      Ops ops(*table, pool, tested.exact);
       std::vector<float> out(q.size());
       ops.attend(rows, view(q, n_rows, kHeads * kChannels), kHeads,
                  view(out, n_rows, kHeads * kChannels));
-      for (std::size_t r = 0; r < rows.size(); ++r) {
+      for (std::size_t r = 0; first_result.empty() && r < rows.size(); ++r) {
         for (int h = 0; h < kHeads; ++h) {
           const auto at =
               static_cast<std::ptrdiff_t>((r * kHeads + static_cast<std::size_t>(h)) * kChannels);
@@ -229,7 +347,7 @@ TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
                          static_cast<int>(rows[r].last_key));
           for (int c = 0; c < kChannels; ++c) {
             ASSERT_NEAR(out[static_cast<std::size_t>(at + c)],
-                        expected[static_cast<std::size_t>(c)], 2e-5)
+                        expected[static_cast<std::size_t>(c)], tested.tolerance)
                 << "row " << r << " head " << h;
           }
         }
@@ -246,6 +364,16 @@ TEST(Attend, MatchesTheDefinitionAcrossBlocksAndSpans) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Caches, Attend,
+                         testing::Values(AttendCase{"F32", KvType::F32, 0, false, 2e-5},
+                                         AttendCase{"Exact", KvType::BF16, 0, true, 2e-5},
+                                         AttendCase{"BF16", KvType::BF16, 0, false, 0.02},
+                                         AttendCase{"Folded", KvType::BF16, 32, false, 0.02},
+                                         AttendCase{"FoldedF32", KvType::F16, 32, false, 2e-5},
+                                         AttendCase{"Q8", KvType::Q8_0, 0, false, 0.02},
+                                         AttendCase{"FoldedQ8", KvType::Q8_0, 32, false, 0.02}),
+                         [](const auto& param) { return std::string(param.param.name); });
 
 }  // namespace
 }  // namespace fourfold

@@ -22,6 +22,7 @@ struct Probes {
 
 extern const Probes kScalarProbes;
 extern const Probes kAvx2Probes;
+extern const Probes kAvx2VnniProbes;
 extern const Probes kAvx512Probes;
 extern const Probes kNeonProbes;
 extern const Probes kDotprodProbes;

@@ -33,6 +33,7 @@ struct PanelView {
   int k;                  // multiple of 32
   int group;              // 16 or 32
   int zero;               // what the packing added to each weight
+  bool starts = false;    // sums begin here, whatever acc held
 };
 struct PanelOut {
   std::uint8_t* q;
@@ -83,6 +84,64 @@ struct AttendBlock {
   float* out;  // [n_queries, channels] running Σ exp(score − max) · v
 };
 
+// Attention in bf16, over a span of 512 keys: scores, softmax and weighted values, each by a kernel
+// of its own. A dot adds products of pairs, the second value's first, by fma, so to the same bits
+// on every CPU: factors are zero or at least kLeastFactor, where nothing becomes subnormal, which
+// vpdpbf16ps would flush.
+inline constexpr int kSpan = 512;
+inline constexpr float kLeastFactor = 0x1p-50f;
+// The weight of a score so far below the largest is zero: others stay above kLeastFactor.
+inline constexpr float kLeastDistance = -34.0f;
+
+// Some channels of a block of keys.
+struct KeyPart {
+  const std::uint16_t* rows;  // [64, channels]
+  std::int64_t stride;        // in elements
+  int channels;               // multiple of 32
+};
+inline constexpr int kMaxKeyParts = 4;
+
+// scores[i, j] = q[i] · k[j] of the keys first <= j < last of a block, in 16 lanes: the pair p of
+// channels goes to lane p mod 16, and the lanes are added as everywhere. Other scores of the block
+// may be overwritten.
+struct ScoreKeys {
+  const std::uint16_t* q;  // [n_queries, channels]
+  int n_queries;
+  int channels;
+  KeyPart parts[kMaxKeyParts];  // of the channels, in order
+  int n_parts;
+  int first;
+  int last;
+  float* scores;
+  std::int64_t score_stride;
+  const std::uint16_t* next;  // as many rows that will be read soon, or null
+};
+
+// The weights of one query: exp(score − max) in bf16, zero outside the keys [first, last).
+struct SoftmaxSpan {
+  float* scores;  // [kSpan], destroyed
+  int first;
+  int last;                // first < last
+  int n_keys;              // weights to write, multiple of 16
+  std::uint16_t* weights;  // [n_keys]
+  float* max;
+  float* sum;  // of the weights as they were rounded
+};
+
+// out[i] += Σ weights[i, j] · v[j] over the keys [first, last) of a block; the pairs of keys are
+// (0, 1), (2, 3) …, and a key outside of [first, last) counts as zero.
+struct WeighValues {
+  const std::uint16_t* weights;
+  std::int64_t weight_stride;
+  int n_queries;
+  int channels;            // multiple of 32
+  const std::uint16_t* v;  // [64, channels]
+  int first;
+  int last;
+  float* out;                 // [n_queries, channels]
+  const std::uint16_t* next;  // as many rows that will be read soon, or null
+};
+
 // Turns the scores of 16 queries and a stretch of keys into weights of seven bits, as a panel: what
 // these keys add to a running softmax. A group of 32 keys has one scale a query.
 struct SoftmaxPanel {
@@ -128,6 +187,8 @@ struct Kernels {
   void (*f32_from_bf16)(const std::uint16_t* x, int n, float* out);
   void (*f32_from_f16)(const std::uint16_t* x, int n, float* out);
   void (*bf16_from_f32)(const float* x, int n, std::uint16_t* out);
+  // The same, with zero for what is smaller than kLeastFactor.
+  void (*bf16_for_dots)(const float* x, int n, std::uint16_t* out);
   void (*f16_from_f32)(const float* x, int n, std::uint16_t* out);
   // Q8_0 blocks (f16 scale, 32 int8), n a multiple of 32.
   void (*f32_from_q8_0)(const std::uint8_t* x, int n, float* out);
@@ -153,9 +214,16 @@ struct Kernels {
   Packer q4_0, q5_0, q8_0, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
   // acc [n_tokens, 16] += panel × activations.
   void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
+  // The same for two panels that differ only in their numbers: activations are loaded once for
+  // both.
+  void (*matmul_two_panels)(const PanelView w[2], const QuantView& x, int n_tokens,
+                            float* const acc[2]);
 
   void (*attend_block)(const AttendBlock& block);
   void (*softmax_panel)(const SoftmaxPanel& stretch);
+  void (*score_keys)(const ScoreKeys& block);
+  void (*softmax_span)(const SoftmaxSpan& span);
+  void (*weigh_values)(const WeighValues& block);
 };
 
 }  // namespace fourfold

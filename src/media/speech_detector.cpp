@@ -52,8 +52,10 @@ void SpeechDetector::add_frame(std::span<const float> frame) {
   const std::int64_t begin = n_samples_;
   n_samples_ += static_cast<std::int64_t>(frame.size());
   if (is_speaking_) {
-    if (probability >= kEndProbability) last_voice_ = n_samples_;
-    if (n_samples_ - last_voice_ >= kEndSilence) end();
+    // What may be voice delays the end but does not move it: in noise it follows every voice.
+    if (probability >= kStartProbability) last_voice_ = n_samples_;
+    if (probability >= kEndProbability) last_doubt_ = n_samples_;
+    if (n_samples_ - last_doubt_ >= kEndSilence) end();
     return;
   }
   recent_.push_back(probability >= kStartProbability);
@@ -62,7 +64,7 @@ void SpeechDetector::add_frame(std::span<const float> frame) {
 
   const auto first = std::find(recent_.begin(), recent_.end(), true);
   first_voice_ = begin - (recent_.end() - first - 1) * static_cast<std::int64_t>(kActivityFrame);
-  last_voice_ = n_samples_;
+  last_voice_ = last_doubt_ = n_samples_;
   is_speaking_ = true;
   recent_.clear();
   events_.push_back({.kind = SpeechEvent::Kind::Started,

@@ -59,6 +59,8 @@ class SpeechDetector {
   std::optional<SpeechEvent> next();
 
   bool is_speaking() const { return is_speaking_; }
+  // Where the last voice ended; of the utterance while somebody speaks.
+  std::int64_t last_voice() const { return last_voice_; }
   // Samples of voice in the utterance so far; 0 while nobody speaks.
   std::int64_t spoken() const { return is_speaking_ ? last_voice_ - first_voice_ : 0; }
 
@@ -72,6 +74,7 @@ class SpeechDetector {
   std::deque<bool> recent_;     // of the last frames: is it voice?
   bool is_speaking_ = false;
   std::int64_t first_voice_ = 0, last_voice_ = 0;  // of the utterance
+  std::int64_t last_doubt_ = 0;                    // end of the last frame that may be voice
   std::int64_t last_end_ = 0;                      // of the utterance before
   std::deque<SpeechEvent> events_;
 };

@@ -75,6 +75,14 @@ TEST(SpeechDetector, PausesBelow700MillisecondsAndDoubtfulFramesGoOn) {
   EXPECT_EQ(events[1].at, (10 + 10 + 21 + 1 + 21 + 5) * 512);
 }
 
+TEST(SpeechDetector, DoubtfulFramesDelayTheEndAndDoNotMoveIt) {
+  ToldActivity activity(told({{10, 0.0f}, {20, 0.9f}, {5, 0.4f}}));
+  const auto events = events_of(activity, frames(100));
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1],
+            (SpeechEvent{.kind = Kind::Ended, .at = 30 * 512, .known_at = (35 + 22) * 512}));
+}
+
 TEST(SpeechDetector, WhatIsShorterThan250MillisecondsIsDropped) {
   ToldActivity shorter(told({{10, 0.0f}, {7, 0.9f}}));
   const auto dropped = events_of(shorter, frames(60));

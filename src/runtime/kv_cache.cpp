@@ -82,11 +82,13 @@ Status KvCache::make_room(std::int64_t n) {
 }
 
 KvCache::Block KvCache::new_block(std::int64_t bytes) const {
-  auto* memory = new std::byte[static_cast<std::size_t>(bytes)];
-  if (!usage_) return Block(memory);
+  constexpr std::align_val_t kLine{64};  // attention loads whole cache lines
+  auto* memory = static_cast<std::byte*>(::operator new[](static_cast<std::size_t>(bytes), kLine));
+  const auto release = [](std::byte* block) { ::operator delete[](block, kLine); };
+  if (!usage_) return Block(memory, release);
   *usage_ += bytes;
-  return Block(memory, [usage = usage_, bytes](const std::byte* block) {
-    delete[] block;
+  return Block(memory, [usage = usage_, bytes, release](std::byte* block) {
+    release(block);
     *usage -= bytes;
   });
 }

@@ -14,6 +14,11 @@ std::uint64_t mix(std::uint64_t value) {
   return value ^ value >> 32;
 }
 
+// No id is so large.
+PositionKey as_growing(PositionKey key) {
+  return (key & ~(std::uint64_t{1} << 63)) | std::uint64_t{1} << 62;
+}
+
 }  // namespace
 
 PositionKey soft_position(const MediaKey& key, std::int64_t row) {
@@ -35,7 +40,8 @@ std::vector<PositionKey> position_keys(std::span<const TokenId> ids,
   for (const SoftSpan& span : soft) {
     const std::int64_t end = std::min(n_ids, span.first + span.rows->n_rows);
     for (std::int64_t at = span.first; at < end; ++at) {
-      keys[static_cast<std::size_t>(at)] = soft_position(span.rows->key, at - span.first);
+      const PositionKey key = soft_position(span.rows->key, at - span.first);
+      keys[static_cast<std::size_t>(at)] = span.rows->grows ? as_growing(key) : key;
     }
   }
   return keys;

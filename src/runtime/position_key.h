@@ -11,7 +11,8 @@
 
 namespace fourfold {
 
-// The id of a token; for a soft position the top bit and 63 bits of a hash of key and row.
+// The id of a token; for a soft position the top bit and 63 bits of a hash of key and row. Rows
+// that grow have the bit below instead: a prefix may end among them, as it may among tokens.
 using PositionKey = std::uint64_t;
 
 constexpr bool is_soft(PositionKey key) { return key >> 63 != 0; }

@@ -105,6 +105,21 @@ TEST(PositionKeys, EndPrefixesInFrontOfABlockOrBehindItsEndMarker) {
   EXPECT_EQ(whole_blocks(keys, 0), 0);
 }
 
+// A sound that is still going on: its rows so far are gone on from.
+TEST(PositionKeys, EndPrefixesAmongRowsThatGrow) {
+  auto rows = rows_of(7, 3);
+  rows->grows = true;
+  auto longer = rows_of(7, 4);
+  longer->grows = true;
+  const auto keys = keys_of(Writer().text({1, 2}).block(rows).ask(1));
+  const auto more = keys_of(Writer().text({1, 2}).block(longer).ask(1));
+  for (std::int64_t n = 0; n <= 6; ++n) EXPECT_EQ(whole_blocks(keys, n), n);
+  EXPECT_EQ(n_equal(keys, more), 6);
+  // They are still no tokens, nor rows of a block that does not grow.
+  for (const std::size_t at : {3u, 4u, 5u}) EXPECT_GT(keys[at], PositionKey{0xFFFFFFFF});
+  EXPECT_NE(keys[3], soft_position(rows->key, 0));
+}
+
 TEST(SoftBatches, ShowTheRowsOfAStretchOfSeveralSpans) {
   const auto request = Writer()
                            .text({1})

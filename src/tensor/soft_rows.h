@@ -16,6 +16,7 @@ struct SoftRows {
   MediaKey key = {};
   std::int64_t n_rows = 0;
   bool is_visual = false;     // its rows see each other where the body wants that
+  bool grows = false;         // more rows may follow: a prefix may end inside of it
   int width = 0;              // D
   std::vector<float> values;  // [n_rows, D]
 };

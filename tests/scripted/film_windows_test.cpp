@@ -10,6 +10,7 @@
 
 #include "engine/media_seen.h"
 #include "engine/test_media.h"
+#include "engine/trace_replay.h"
 #include "formats/test_files.h"
 #include "media/made_film.h"
 #include "scripted/scripted_service.h"
@@ -140,6 +141,27 @@ TEST_F(FilmWindows, AnswersFromTheNotesOfAllWindows) {
   EXPECT_EQ(text, "The dog came at 00:12.");
   // All turns count: 32 frames of 65 tokens and what stands around them, and the notes.
   EXPECT_GT((*stream)->prompt_tokens(), n_prompt + 32 * 65);
+  EXPECT_THAT((*stream)->prompt().text, HasSubstr("00:14 to 00:28: 00:20 rain begins\n"));
+  const auto& turns = (*stream)->film_turns();
+  ASSERT_EQ(turns.size(), 3u);
+  std::int64_t n_tokens = static_cast<std::int64_t>((*stream)->prompt().ids.size());
+  std::size_t n_blocks = 0;
+  for (const FilmTurn& turn : turns) {
+    n_tokens += turn.prompt_tokens;
+    n_blocks += turn.prompt.soft.size();
+    EXPECT_EQ(turn.where, "messages[1].content[0]");
+    EXPECT_EQ(turn.n_windows, 3);
+    EXPECT_EQ(turn.prompt_tokens, static_cast<std::int64_t>(turn.prompt.ids.size()));
+    EXPECT_GT(turn.answer_tokens, 0);
+    // Of one window at a time the rows are held.
+    for (const auto& span : turn.prompt.soft) EXPECT_TRUE(span.rows->values.empty());
+  }
+  EXPECT_EQ((*stream)->prompt_tokens(), n_tokens);
+  EXPECT_EQ(n_blocks, 32u);
+  EXPECT_EQ(turns[2].window, 2);
+  EXPECT_EQ(turns[1].from_s, 14.0);
+  EXPECT_EQ(turns[1].to_s, 28.0);
+  EXPECT_EQ(turns[1].notes, "00:20 rain begins");
   const OutputUsage usage = (*stream)->end(0).usage;
   EXPECT_GT(usage.thought_tokens, 3);
   EXPECT_GT(usage.answer_tokens, 3);
@@ -266,6 +288,100 @@ TEST_F(FilmWindows, OtherMediaStayInTheLastTurn) {
   ASSERT_TRUE(stream.ok()) << stream.error().message;
   while (auto delta = (*stream)->next()) continue;
   EXPECT_TRUE((*stream)->status().ok());
+}
+
+TEST_F(FilmWindows, AFilmInTheResultOfAToolIsSeenInWindowsToo) {
+  SKIP_WITHOUT_FILMS();
+  const auto preparer = ChatPreparer::make(service().engine()).value();
+  auto request = about_film(film(), "When did the dog come?");
+  auto& messages = request.conversation.messages;
+  Part clip = std::move(messages[1].parts[0]);
+  messages[1].parts.erase(messages[1].parts.begin());
+  auto call = Message::of(Role::Model, "");
+  call.calls.push_back({.id = "1", .name = "camera"});
+  Message result;
+  result.role = Role::Tool;
+  result.results.push_back({.call_id = "1", .value = JsonValue::of("here")});
+  result.results[0].media = {test_media::part(Part::Kind::Image, test_media::picture(64, 64, 3)),
+                             std::move(clip)};
+  messages.push_back(std::move(call));
+  messages.push_back(std::move(result));
+  auto prepared = preparer->prepare(request);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  ASSERT_TRUE(prepared->films);
+  ASSERT_EQ(prepared->media.size(), 2u);
+  EXPECT_EQ(prepared->media[1].windows, 3);
+  EXPECT_EQ(prepared->prompt.soft.size(), 1u);  // the picture stays where it was
+  std::size_t n_blocks = 0;
+  const auto run = [&](PreparedChat turn) -> Result<FilmNotes> {
+    n_blocks += turn.prompt.soft.size();
+    EXPECT_THAT(turn.prompt.text, HasSubstr("this question: When did the dog come?"));
+    return FilmNotes{.text = "<turn|>a dog"};
+  };
+  const auto status = watch_films(*preparer, *prepared, run);
+  ASSERT_TRUE(status.ok()) << status.error().message;
+  EXPECT_EQ(n_blocks, 32u);
+  EXPECT_EQ(prepared->prompt.soft.size(), 1u);
+  const std::string& text = prepared->prompt.text;
+  const auto answer = text.find("response:camera"), picture = text.find("<|image>"),
+             notes = text.find("[A film of 00:32, seen in 3 parts.");
+  ASSERT_NE(notes, text.npos);
+  EXPECT_LT(answer, picture);
+  EXPECT_LT(picture, notes);
+  EXPECT_THAT(text.substr(notes), HasSubstr("00:28 to 00:32: <turn|>a dog"));
+}
+
+TEST_F(FilmWindows, TheCallerIsAskedWhileItWaits) {
+  SKIP_WITHOUT_FILMS();
+  auto prepared = service().prepare(about_film(film(), "What is it?"));
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  EXPECT_GT(service().media_seconds(*prepared), 0.0);
+  int n_windows = 0;
+  std::vector<int> n_waits(4);
+  RequestOrigin origin{.user = "ann"};
+  origin.on_film_window = [&](int, int, double, double) { ++n_windows; };
+  origin.on_wait = [&] { ++n_waits[static_cast<std::size_t>(n_windows)]; };
+  const auto stream = service().start(std::move(prepared).value(), origin);
+  ASSERT_TRUE(stream.ok()) << stream.error().message;
+  EXPECT_EQ(n_waits[0], 0);
+  for (int window = 1; window <= 3; ++window) {
+    EXPECT_GT(n_waits[static_cast<std::size_t>(window)], 0) << window;
+  }
+}
+
+TEST_F(FilmWindows, ATraceHasTheTurnsAndDrawsTheAnswerAgain) {
+  SKIP_WITHOUT_FILMS();
+  const auto request = about_film(film(), "When did the dog come?");
+  auto prepared = service().prepare(request).value();
+  describe_tokens(prepared);
+  Trace trace = begin_trace(service().engine(), &request, prepared);
+  const auto stream = service().start(std::move(prepared), {.user = "ann"}).value();
+  trace.start(*stream);
+  while (auto delta = stream->next()) trace.add(*delta, *stream);
+  const auto read = parse_trace(trace_text(trace));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_TRUE(read->media.empty());  // the prompt has the notes alone
+  ASSERT_EQ(read->films.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const FilmTurn &then = stream->film_turns()[i], &now = read->films[i];
+    EXPECT_EQ(now.where, then.where);
+    EXPECT_EQ(now.window, then.window);
+    EXPECT_EQ(now.n_windows, 3);
+    EXPECT_EQ(now.from_s, then.from_s);
+    EXPECT_EQ(now.to_s, then.to_s);
+    EXPECT_EQ(now.notes, then.notes);
+    EXPECT_EQ(now.prompt.ids, then.prompt.ids);
+    EXPECT_EQ(now.prompt.text, then.prompt.text);
+    ASSERT_EQ(now.prompt.soft.size(), then.prompt.soft.size());
+    EXPECT_EQ(now.prompt.soft[0].rows->key, then.prompt.soft[0].rows->key);
+    EXPECT_EQ(now.prompt_tokens, then.prompt_tokens);
+    EXPECT_EQ(now.answer_tokens, then.answer_tokens);
+  }
+  EXPECT_EQ(read->prompt.ids, stream->prompt().ids);
+  const auto again = replay(*read, service());
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_FALSE(first_difference(*read, *again));
+  EXPECT_EQ(again->films.size(), 3u);
 }
 
 TEST_F(FilmWindows, CancellingEndsTheTurns) {

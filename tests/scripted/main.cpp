@@ -82,6 +82,8 @@ Status set_flag(std::string_view flag, const std::string& value, ServeOptions& o
       {"--write-ms", [&] { options.http.write_time = std::chrono::milliseconds(number); }},
       {"--body-bytes",
        [&] { options.settings.most_body_bytes = static_cast<std::uint64_t>(number); }},
+      {"--silence-s", [&] { options.settings.silence_s = number; }},
+      {"--traces", [&] { options.settings.traces = number != 0; }},
       {"--context", [&] { options.models.service.engine.context = number; }},
       {"--memory-mib",
        [&] {

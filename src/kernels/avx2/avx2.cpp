@@ -1,71 +1,16 @@
 // AVX2 with FMA and F16C: two registers of 8 weight rows, four k a lane.
 #include "kernels/avx2/bytes.h"
+#include "kernels/avx2/eight_rows.h"
 #include "kernels/avx2/lanes.h"
 // After those:
 #include "kernels/generic/kernels.inc"
-#include "kernels/generic/pack.inc"
+#include "kernels/generic/panels.inc"
 
 namespace fourfold {
 namespace {
 
-// The panel [k / 4][row][4] is read as two halves of eight rows.
-constexpr int kHalves = 2;
-constexpr int kHalfRows = kPanelRows / kHalves;
-// Tokens of a tile.
-constexpr int kMostTokens = 3;
-
-inline __m256i load_bytes(const std::uint8_t* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
-inline __m256i broadcast_dword(const void* p) {
-  std::int32_t dword;
-  __builtin_memcpy(&dword, p, 4);
-  return _mm256_set1_epi32(dword);
-}
-
 // The compiler would add the products of a whole group in a tree, and run out of registers.
 inline void keep_order(__m256i& sum) { asm("" : "+x"(sum)); }
-
-inline std::int32_t sum_of_group(const QuantView& x, int t, int g, int group) {
-  const std::int32_t* sums = x.sums + t * x.sum_stride + g * (group / kSumBlock);
-  return group == kSumBlock ? sums[0] : sums[0] + sums[1];
-}
-
-template <int T>
-inline void load_sums(const float* acc, __m256 sums[T][kHalves]) {
-  for (int t = 0; t < T; ++t) {
-    for (int h = 0; h < kHalves; ++h) {
-      sums[t][h] = _mm256_loadu_ps(acc + t * kPanelRows + h * kHalfRows);
-    }
-  }
-}
-
-template <int T>
-inline void store_sums(const __m256 sums[T][kHalves], float* acc) {
-  for (int t = 0; t < T; ++t) {
-    for (int h = 0; h < kHalves; ++h) {
-      _mm256_storeu_ps(acc + t * kPanelRows + h * kHalfRows, sums[t][h]);
-    }
-  }
-}
-
-// sums += dots·scale (+ the group's sum·offset) for all rows of a panel and one token.
-template <bool kOffsets>
-inline void add_group(const PanelView& w, const QuantView& x, int t, int g, int group,
-                      const __m256i dots[kHalves], __m256 sums[kHalves]) {
-  const __m256 x_scale =
-      _mm256_set1_ps(x.scales[t * x.scale_stride + g * group / kActivationBlock]);
-  for (int h = 0; h < kHalves; ++h) {
-    const int at = g * kPanelRows + h * kHalfRows;
-    const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(w.scales + at), x_scale);
-    sums[h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[h]), scale, sums[h]);
-    if constexpr (kOffsets) {
-      const auto x_sum = static_cast<float>(sum_of_group(x, t, g, group));
-      const __m256 offset = _mm256_mul_ps(_mm256_loadu_ps(w.offsets + at), x_scale);
-      sums[h] = _mm256_fmadd_ps(_mm256_set1_ps(x_sum), offset, sums[h]);
-    }
-  }
-}
 
 // T tokens in the plain form against weights of a few bits, unsigned: the 16-bit sums of vpmaddubsw
 // hold kQuads products each before they are widened.
@@ -119,13 +64,17 @@ inline __m256i widen(const std::int8_t* q, std::int64_t at) {
   return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(bytes, order));
 }
 
+// The fine form as one number.
+inline __m256i widen_fine(const QuantView& x, std::int64_t at) {
+  return _mm256_add_epi16(_mm256_slli_epi16(widen(x.q, at), 7), widen(x.q_fine, at));
+}
+
 template <int T, bool kFine>
 inline void widen_tokens(const QuantView& x, int first_k, int n, WideActivations<T>& out) {
   for (int t = 0; t < T; ++t) {
     for (int i = 0; i < n; i += 16) {
       const std::int64_t at = t * x.q_stride + first_k + i;
-      __m256i q = widen(x.q, at);
-      if constexpr (kFine) q = _mm256_add_epi16(_mm256_slli_epi16(q, 7), widen(x.q_fine, at));
+      const __m256i q = kFine ? widen_fine(x, at) : widen(x.q, at);
       _mm256_store_si256(reinterpret_cast<__m256i*>(out.q[t] + i), q);
     }
   }
@@ -173,14 +122,17 @@ inline void wide_tile(PanelView w, QuantView x, float* acc) {
   store_sums<T>(sums, acc);
 }
 
-// Calls tile.template operator()<T>(the activations from a token on, its accumulators).
-template <class Tile>
+// Calls tile.template operator()<T>(the activations from a token on, its accumulators) with as many
+// tokens T of kSizes, which fall, as there are left.
+template <int... kSizes, class Tile>
 inline void for_tiles(const QuantView& x, int n_tokens, float* acc, Tile tile) {
   int t = 0;
-  for (; t + kMostTokens <= n_tokens; t += kMostTokens) {
-    tile.template operator()<kMostTokens>(from_token(x, t), acc + t * kPanelRows);
-  }
-  for (; t < n_tokens; ++t) tile.template operator()<1>(from_token(x, t), acc + t * kPanelRows);
+  const auto tiles = [&]<int T>() {
+    for (; t + T <= n_tokens; t += T) {
+      tile.template operator()<T>(from_token(x, t), acc + t * kPanelRows);
+    }
+  };
+  (tiles.template operator()<kSizes>(), ...);
 }
 
 // The stored weights are w.zero more than the true ones, which says how large they can be: 15 with
@@ -188,30 +140,113 @@ inline void for_tiles(const QuantView& x, int n_tokens, float* acc, Tile tile) {
 // many times, stay below 2^15.
 template <int kGroup, bool kOffsets, bool kFine>
 inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
-  const auto narrow = [&]<int kQuads>() {
-    for_tiles(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
-      narrow_tile<T, kQuads, kGroup, kOffsets>(w, from, out);
-    });
-  };
   if (kFine || w.zero > 32) {
-    for_tiles(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
+    for_tiles<3, 2, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
       wide_tile<T, kGroup, kOffsets, kFine>(w, from, out);
     });
   } else if (w.zero > 16) {
-    narrow.template operator()<2>();
+    for_tiles<3, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
+      narrow_tile<T, 2, kGroup, kOffsets>(w, from, out);
+    });
   } else {
-    narrow.template operator()<4>();
+    int t = 0;
+    if constexpr (kGroup == 32 && !kOffsets) {
+      // 16 bits hold the sums of a whole group: those of 32 bits need no registers beside them, so
+      // there is room for a fourth token.
+      for (; w.zero == 8 && t + 4 <= n_tokens; t += 4) {
+        narrow_tile<4, 8, kGroup, kOffsets>(w, from_token(x, t), acc + t * kPanelRows);
+      }
+    }
+    for_tiles<3, 1>(from_token(x, t), n_tokens - t, acc + t * kPanelRows,
+                    [&]<int T>(const QuantView& from, float* out) {
+                      narrow_tile<T, 4, kGroup, kOffsets>(w, from, out);
+                    });
   }
 }
 
+namespace eight_rows {
+
+#include "kernels/generic/blocks.inc"
+
+// One token's products with a group of weights, by the limits that panel_tokens names.
+template <class Format, bool kFine>
+class GroupDots {
+ public:
+  void start(std::int32_t sum) {
+    // add_signed takes the weights as they are.
+    sum_ = kSigned ? _mm256_setzero_si256() : _mm256_set1_epi32(sum);
+  }
+
+  void add(const Bytes quads[4], const QuantView& x, int k) {
+    if constexpr (kSigned) {
+      for (int i = 0; i < 4; ++i) add_signed(quads[i].v, x.q + k + 4 * i);
+    } else if constexpr (kNarrow) {
+      constexpr int kQuads = Format::kZero > 16 ? 2 : 4;
+      for (int i = 0; i < 4; i += kQuads) {
+        if constexpr (kFine) add_narrow<kQuads>(quads + i, x.q_fine + k + 4 * i, 1);
+        add_narrow<kQuads>(quads + i, x.q + k + 4 * i, kFine ? kFineSteps : 1);
+      }
+    } else {
+      add_wide(quads, x, k);
+    }
+  }
+
+  Bytes total() const { return {sum_}; }
+
+ private:
+  static constexpr bool kNarrow = Format::kZero <= 32;
+  static constexpr bool kSigned = !kNarrow && !kFine;
+
+  // kQuads times four values, the 16-bit sums times so many steps.
+  template <int kQuads>
+  void add_narrow(const Bytes* quads, const std::int8_t* q, int steps) {
+    __m256i pairs = _mm256_maddubs_epi16(quads[0].v, broadcast_dword(q));
+    for (int j = 1; j < kQuads; ++j) {
+      pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(quads[j].v, broadcast_dword(q + 4 * j)));
+    }
+    const __m256i factor = _mm256_set1_epi16(static_cast<std::int16_t>(steps));
+    add_dots(_mm256_madd_epi16(pairs, factor));
+  }
+
+  // The weight's size times the value with its sign: two products of at most 128 · 127 stay below
+  // 2^15.
+  void add_signed(__m256i stored_weights, const std::int8_t* q) {
+    const __m256i weights = _mm256_xor_si256(stored_weights, _mm256_set1_epi8(-128));
+    const __m256i values = _mm256_sign_epi8(broadcast_dword(q), weights);
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), values);
+    add_dots(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+
+  // Values of 16 bits, in the order of WideActivations.
+  void add_wide(const Bytes quads[4], const QuantView& x, int k) {
+    alignas(32) std::int16_t wide[16];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(wide), widen_fine(x, k));
+    asm("" : "+m"(wide));  // loads that broadcast are cheaper than shuffles
+    for (int i = 0; i < 4; ++i) {
+      const __m256i even = _mm256_and_si256(quads[i].v, _mm256_set1_epi16(255));
+      const __m256i odd = _mm256_srli_epi16(quads[i].v, 8);
+      add_dots(_mm256_add_epi32(_mm256_madd_epi16(even, broadcast_dword(wide + 4 * i)),
+                                _mm256_madd_epi16(odd, broadcast_dword(wide + 4 * i + 2))));
+    }
+  }
+
+  void add_dots(__m256i dots) {
+    sum_ = _mm256_add_epi32(sum_, dots);
+    keep_order(sum_);
+  }
+
+  __m256i sum_;
+};
+
+#include "kernels/generic/dot.inc"
+
+}  // namespace eight_rows
 }  // namespace
 }  // namespace fourfold
 
-// After panel_tokens:
+// After panel_tokens and the formats of eight_rows:
+#include "kernels/generic/eight_rows_formats.inc"
 #include "kernels/generic/forms.inc"
-
-// After pack.inc:
-#include "kernels/generic/no_dot.inc"
 
 namespace fourfold {
 

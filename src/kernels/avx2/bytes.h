@@ -1,13 +1,11 @@
 // 64 bytes, a dword of each of 16 rows, as two 256-bit registers (see generic/pack.inc).
 #pragma once
 
+#include "kernels/avx2/half_panel.h"
 #include "kernels/avx2/lanes.h"
 
 namespace fourfold {
 namespace {
-
-// vpmaddubsw wants one unsigned side, and so does the cheap way from bytes to 16 bits.
-constexpr int kPanelZero = 128;
 
 struct Bytes {
   __m256i low;
@@ -67,44 +65,18 @@ inline Lanes as_floats(Bytes dwords) {
 // And back.
 inline Bytes as_bytes(Lanes a) { return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)}; }
 // The f16 in the low half of each dword.
-inline __m256 low_half(__m256i dwords) {
-  const __m256i cleared = _mm256_blend_epi16(dwords, _mm256_setzero_si256(), 0b10101010);
-  return _mm256_cvtph_ps(
-      _mm_packus_epi32(_mm256_castsi256_si128(cleared), _mm256_extracti128_si256(cleared, 1)));
-}
 inline Lanes low_half(Bytes dwords) { return {low_half(dwords.low), low_half(dwords.high)}; }
-
-// 16 bytes of the rows i and 4 + i.
-inline __m256i load_pair(const std::uint8_t* p, std::int64_t stride, int i) {
-  const auto at = [&](int row) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + row * stride));
-  };
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(4 + i), 1);
-}
-
-// 16 bytes of each of eight rows, four at a time.
-inline void load_quads(const std::uint8_t* p, std::int64_t stride, __m256i quads[4]) {
-  __m256i rows[4];
-  for (int i = 0; i < 4; ++i) rows[i] = load_pair(p, stride, i);
-  const __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]);
-  const __m256i b = _mm256_unpacklo_epi32(rows[2], rows[3]);
-  const __m256i c = _mm256_unpackhi_epi32(rows[0], rows[1]);
-  const __m256i d = _mm256_unpackhi_epi32(rows[2], rows[3]);
-  quads[0] = _mm256_unpacklo_epi64(a, b);
-  quads[1] = _mm256_unpackhi_epi64(a, b);
-  quads[2] = _mm256_unpacklo_epi64(c, d);
-  quads[3] = _mm256_unpackhi_epi64(c, d);
-}
 
 // 16 bytes of each row, four at a time.
 inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4]) {
-  __m256i low[4], high[4];
-  load_quads(p, stride, low);
-  load_quads(p + 8 * stride, stride, high);
-  for (int i = 0; i < 4; ++i) quads[i] = {low[i], high[i]};
+  __m256i halves[kHalves][4];
+  for (int h = 0; h < kHalves; ++h) {
+    __m256i pairs[4];
+    for (int i = 0; i < 4; ++i) pairs[i] = load_pair(p + h * kHalfRows * stride, stride, i);
+    transpose(pairs, halves[h]);
+  }
+  for (int i = 0; i < 4; ++i) quads[i] = {halves[0][i], halves[1][i]};
 }
 
 }  // namespace
 }  // namespace fourfold
-
-#include "kernels/generic/two_blocks.inc"

@@ -102,6 +102,20 @@ inline void store_f16(std::uint16_t* p, Lanes a) {
   _mm_storeu_si128(out, _mm256_cvtps_ph(a.low, kNearest));
   _mm_storeu_si128(out + 1, _mm256_cvtps_ph(a.high, kNearest));
 }
+inline __m256i bf16_bits(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, odd), _mm256_set1_epi32(0x7fff));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  return _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+}
+// Rounds to nearest even; NaN becomes quiet.
+inline void store_bf16(std::uint16_t* p, Lanes a) {
+  const __m256i pairs = _mm256_packus_epi32(bf16_bits(a.low), bf16_bits(a.high));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm256_permute4x64_epi64(pairs, 0b11'01'10'00));
+}
 inline Lanes load_int8(const std::int8_t* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)),

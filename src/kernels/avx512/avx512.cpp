@@ -4,6 +4,8 @@
 // After those:
 #include "kernels/generic/kernels.inc"
 #include "kernels/generic/pack.inc"
+// After kernels.inc:
+#include "kernels/avx512/bf16_dots.inc"
 
 namespace fourfold {
 namespace {
@@ -46,67 +48,151 @@ inline __m512 add_group(__m512 sum, __m512i dots, __m512i high_dots, __m512 w_sc
                          sum);
 }
 
-// T tokens against the panel; kGroup is 16 or 32.
-template <int T, int kGroup, bool kOffsets, bool kFine>
-inline void panel_tile(const PanelView& w, const QuantView& x, float* acc) {
-  __m512 sum[T];
-  for (int t = 0; t < T; ++t) sum[t] = _mm512_loadu_ps(acc + t * kPanelRows);
-  const std::uint8_t* wq = w.q;
-  for (int g = 0; g < w.k / kGroup; ++g) {
-    constexpr int kSums = kGroup / kSumBlock;
-    const __m512 w_scale = _mm512_loadu_ps(w.scales + g * kPanelRows);
-    const __m512 w_offset =
-        kOffsets ? _mm512_loadu_ps(w.offsets + g * kPanelRows) : _mm512_setzero_ps();
-    __m512i dots[T];
-    __m512i high_dots[T];
-    std::int32_t x_sums[T];
+// T tokens against P panels of one shape, which share what is loaded of the activations; kGroup is
+// 16 or 32. The fine form's high parts go first, times 128 by a shift, so that both parts of a dot
+// need one register.
+//
+// Every loop over tokens, panels and bytes is unrolled by order: where the compiler thinks one too
+// large, the sums of all are in memory. Inlined, since what a call prepares takes as long as the
+// products of a short row.
+template <int P, int T, int kGroup, bool kOffsets, bool kFine>
+[[gnu::always_inline]] inline void panel_tile(const PanelView* w, const QuantView& x,
+                                              float* const* acc) {
+  __m512 sum[P][T];
+#pragma GCC unroll 8
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      x_sums[t] = sum_of_group<kGroup>(x.sums + t * x.sum_stride + g * kSums);
-      dots[t] = _mm512_set1_epi32(-w.zero * x_sums[t]);
-      high_dots[t] = _mm512_setzero_si512();
+      sum[p][t] = w->starts ? _mm512_setzero_ps() : _mm512_loadu_ps(acc[p] + t * kPanelRows);
     }
-    for (int i = 0; i < kGroup / 4; ++i, wq += 64) {
-      const __m512i weights = _mm512_loadu_si512(wq);
+  }
+  for (int g = 0; g < w->k / kGroup; ++g) {
+    std::int32_t x_sums[T];
+    __m512i dots[P][T];
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      x_sums[t] = sum_of_group<kGroup>(x.sums + t * x.sum_stride + g * (kGroup / kSumBlock));
+      const __m512i start = _mm512_set1_epi32(-w->zero * x_sums[t]);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) dots[p][t] = kFine ? _mm512_setzero_si512() : start;
+    }
+    const auto add_products = [&](const std::int8_t* q) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kGroup / 4; ++i) {
+        const int k = g * kGroup + 4 * i;
+        __m512i weights[P];
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) weights[p] = _mm512_loadu_si512(w[p].q + k * kPanelRows);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          const __m512i four = four_of(q + t * x.q_stride + k);
+#pragma GCC unroll 8
+          for (int p = 0; p < P; ++p) {
+            dots[p][t] = _mm512_dpbusd_epi32(dots[p][t], weights[p], four);
+          }
+        }
+      }
+    };
+    if constexpr (kFine) {
+      add_products(x.q);
+#pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
-        const std::int64_t at = t * x.q_stride + g * kGroup + 4 * i;
-        add_dots<kFine>(weights, x, at, dots[t], high_dots[t]);
+        const __m512i start = _mm512_set1_epi32(-w->zero * x_sums[t]);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+          dots[p][t] = _mm512_add_epi32(_mm512_slli_epi32(dots[p][t], 7), start);
+        }
       }
     }
-    for (int t = 0; t < T; ++t) {
-      const float x_scale = x.scales[t * x.scale_stride + g * kGroup / kActivationBlock];
-      sum[t] = add_group<kOffsets, kFine>(sum[t], dots[t], high_dots[t], w_scale, w_offset, x_scale,
-                                          x_sums[t]);
+    add_products(kFine ? x.q_fine : x.q);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      const __m512 w_scale = _mm512_loadu_ps(w[p].scales + g * kPanelRows);
+      const __m512 w_offset =
+          kOffsets ? _mm512_loadu_ps(w[p].offsets + g * kPanelRows) : _mm512_setzero_ps();
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const float x_scale = x.scales[t * x.scale_stride + g * kGroup / kActivationBlock];
+        sum[p][t] = add_group<kOffsets, false>(sum[p][t], dots[p][t], _mm512_setzero_si512(),
+                                               w_scale, w_offset, x_scale, x_sums[t]);
+      }
     }
   }
-  for (int t = 0; t < T; ++t) _mm512_storeu_ps(acc + t * kPanelRows, sum[t]);
+#pragma GCC unroll 8
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) _mm512_storeu_ps(acc[p] + t * kPanelRows, sum[p][t]);
+  }
 }
 
-template <int kGroup, bool kOffsets, bool kFine>
-inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+// Eight accumulators and as many sums leave registers for what is loaded.
+template <int P, int kGroup, bool kOffsets, bool kFine>
+inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens, float* const* acc) {
   int t = 0;
-  for (; t + 8 <= n_tokens; t += 8) {
-    panel_tile<8, kGroup, kOffsets, kFine>(w, from_token(x, t), acc + t * kPanelRows);
+  const auto tiles = [&]<int T>() {
+    for (; t + T <= n_tokens; t += T) {
+      float* from[P];
+      for (int p = 0; p < P; ++p) from[p] = acc[p] + t * kPanelRows;
+      panel_tile<P, T, kGroup, kOffsets, kFine>(w, from_token(x, t), from);
+    }
+  };
+  if constexpr (P == 1) tiles.template operator()<8>();
+  tiles.template operator()<4>();
+  tiles.template operator()<2>();
+  tiles.template operator()<1>();
+}
+
+template <int P, int kGroup, bool kOffsets>
+inline void panel_form(const PanelView* w, const QuantView& x, int n_tokens, float* const* acc) {
+  x.q_fine ? panel_tokens<P, kGroup, kOffsets, true>(w, x, n_tokens, acc)
+           : panel_tokens<P, kGroup, kOffsets, false>(w, x, n_tokens, acc);
+}
+
+template <int P>
+inline void multiply_panels(const PanelView* w, const QuantView& x, int n_tokens,
+                            float* const* acc) {
+  if (w->group == 32) {
+    w->offsets ? panel_form<P, 32, true>(w, x, n_tokens, acc)
+               : panel_form<P, 32, false>(w, x, n_tokens, acc);
+  } else {
+    w->offsets ? panel_form<P, 16, true>(w, x, n_tokens, acc)
+               : panel_form<P, 16, false>(w, x, n_tokens, acc);
   }
-  for (; t + 4 <= n_tokens; t += 4) {
-    panel_tile<4, kGroup, kOffsets, kFine>(w, from_token(x, t), acc + t * kPanelRows);
-  }
-  for (; t < n_tokens; ++t) {
-    panel_tile<1, kGroup, kOffsets, kFine>(w, from_token(x, t), acc + t * kPanelRows);
-  }
+}
+
+void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+  multiply_panels<1>(&w, x, n_tokens, &acc);
+}
+
+void matmul_two_panels(const PanelView w[2], const QuantView& x, int n_tokens,
+                       float* const acc[2]) {
+  multiply_panels<2>(w, x, n_tokens, acc);
 }
 
 }  // namespace
 }  // namespace fourfold
 
-// After panel_tokens and add_group:
+// After add_dots and add_group:
 #include "kernels/avx512/dot.inc"
-#include "kernels/generic/forms.inc"
 
 namespace fourfold {
+namespace {
 
-const Kernels kAvx512Kernels = {
+constexpr Kernels kTable = {
     .name = "avx512",
 #include "kernels/generic/table.inc"
 };
+
+constexpr Kernels with_bf16_dots(Kernels table) {
+  table.name = "avx512bf16";
+  table.score_keys = score_keys_by_dots;
+  table.weigh_values = weigh_values_by_dots;
+  return table;
+}
+
+}  // namespace
+
+const Kernels kAvx512Kernels = kTable;
+const Kernels kAvx512Bf16Kernels = with_bf16_dots(kTable);
 
 }  // namespace fourfold

@@ -73,8 +73,8 @@ inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4
 }
 
 // Two blocks of 2 + 16 bytes of each row: the 16 bytes, and the 2 as the low half of a dword.
-inline void load_two_blocks(const std::uint8_t* p, std::int64_t stride, Bytes heads[2],
-                            Bytes quads[2][4]) {
+[[gnu::always_inline]] inline void load_two_blocks(const std::uint8_t* p, std::int64_t stride,
+                                                   Bytes heads[2], Bytes quads[2][4]) {
   __m512i first[4], middle[4], last[4], shifted[4];  // from bytes 0, 16, 20 and 2 on
   for (int i = 0; i < 4; ++i) {
     first[i] = load_every_fourth(p, stride, i);

@@ -90,5 +90,3 @@ inline void load_quads(const std::uint8_t* p, std::int64_t stride, Bytes quads[4
 
 }  // namespace
 }  // namespace fourfold
-
-#include "kernels/generic/two_blocks.inc"

@@ -1,5 +1,6 @@
 // 64-bit Arm with the dot product instructions (sdot), which have been common since 2018.
 #include "kernels/neon/bytes.h"
+#include "kernels/neon/eight_rows.h"
 #include "kernels/neon/lanes.h"
 #include "kernels/neon/panel.h"
 #include "kernels/probes.h"
@@ -21,16 +22,16 @@ inline int32x4_t add_dots(int32x4_t sums, int8x16_t weights, int8x16_t x) {
 #include "kernels/neon/panel.inc"
 // After put_quads and panel_tokens:
 #include "kernels/generic/forms.inc"
-#include "kernels/generic/pack.inc"
+#include "kernels/generic/panels.inc"
 #include "kernels/neon/probes.inc"
 
-// After pack.inc:
-#include "kernels/generic/no_dot.inc"
+// After eight_rows::put_quads and add_dots:
+#include "kernels/neon/blocks.inc"
 
 namespace fourfold {
 
 const Kernels kDotprodKernels = {
-    .name = "neon_dotprod",
+    .name = "neon-dotprod",
 #include "kernels/generic/table.inc"
 };
 

@@ -1,5 +1,7 @@
 // 64-bit Arm with the matrix instructions for bytes (smmla): two rows of eight k times two tokens.
+// One token alone would leave half of each idle: its dots are by sdot.
 #include "kernels/neon/bytes.h"
+#include "kernels/neon/eight_rows.h"
 #include "kernels/neon/lanes.h"
 #include "kernels/neon/panel.h"
 #include "kernels/probes.h"
@@ -10,6 +12,8 @@ namespace fourfold {
 namespace {
 
 // The panel is [k / 8][row][8].
+constexpr int kRowBytes = 8;
+
 inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
   for (int i = 0; i < 4; i += 2) {
     for (int r = 0; r < kQuarters; ++r, p += 32) {
@@ -18,6 +22,20 @@ inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
     }
   }
 }
+
+namespace eight_rows {
+
+inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
+  for (int i = 0; i < 4; i += 2) {
+    for (int r = 0; r < kQuarters; ++r) {
+      std::uint8_t* to = p + 64 * i + 32 * r;
+      vst1q_u8(to, vreinterpretq_u8_u32(vzip1q_u32(quads[i].v[r], quads[i + 1].v[r])));
+      vst1q_u8(to + 16, vreinterpretq_u8_u32(vzip2q_u32(quads[i].v[r], quads[i + 1].v[r])));
+    }
+  }
+}
+
+}  // namespace eight_rows
 
 constexpr int kRowPairs = kPanelRows / 2;
 
@@ -86,6 +104,11 @@ inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, f
   }
 }
 
+template <int kLane>
+inline int32x4_t add_dots(int32x4_t sums, int8x16_t weights, int8x16_t x) {
+  return vdotq_laneq_s32(sums, weights, x, kLane);
+}
+
 constexpr int kMacsPerProduct = 32;
 inline int32x4_t add_products(int32x4_t sums, int8x16_t weights, int8x16_t x) {
   return vmmlaq_s32(sums, weights, x);
@@ -96,16 +119,16 @@ inline int32x4_t add_products(int32x4_t sums, int8x16_t weights, int8x16_t x) {
 
 // After put_quads and add_products:
 #include "kernels/generic/forms.inc"
-#include "kernels/generic/pack.inc"
+#include "kernels/generic/panels.inc"
 #include "kernels/neon/probes.inc"
 
-// After pack.inc:
-#include "kernels/generic/no_dot.inc"
+// After eight_rows::put_quads and add_dots:
+#include "kernels/neon/blocks.inc"
 
 namespace fourfold {
 
 const Kernels kI8mmKernels = {
-    .name = "neon_i8mm",
+    .name = "neon-i8mm",
 #include "kernels/generic/table.inc"
 };
 

@@ -102,6 +102,17 @@ inline Lanes load_f16(const std::uint16_t* p) {
 inline void store_f16(std::uint16_t* p, Lanes a) {
   for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
+// Rounds to nearest even; NaN becomes quiet.
+inline void store_bf16(std::uint16_t* p, Lanes a) {
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(a.v[i]);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(vaddq_u32(bits, odd), vdupq_n_u32(0x7fff));
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    const uint32x4_t number = vceqq_f32(a.v[i], a.v[i]);
+    vst1_u16(p + 4 * i, vshrn_n_u32(vbslq_u32(number, rounded, quiet), 16));
+  }
+}
 inline Lanes load_int8(const std::int8_t* p) {
   const int8x16_t x = vld1q_s8(p);
   const int16x8_t low = vmovl_s8(vget_low_s8(x));

@@ -134,6 +134,12 @@ void bf16_from_f32(const float* x, int n, std::uint16_t* out) {
   for (int i = 0; i < n; ++i) out[i] = float_to_bfloat(x[i]);
 }
 
+void bf16_for_dots(const float* x, int n, std::uint16_t* out) {
+  for (int i = 0; i < n; ++i) {
+    out[i] = __builtin_fabsf(x[i]) < kLeastFactor ? std::uint16_t{0} : float_to_bfloat(x[i]);
+  }
+}
+
 void f16_from_f32(const float* x, int n, std::uint16_t* out) {
   for (int i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
 }
@@ -226,7 +232,7 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* a
       return x.q_fine ? kFineSteps * x.q[at] + x.q_fine[at] : x.q[at];
     };
     for (int r = 0; r < kPanelRows; ++r) {
-      float a = acc[t * kPanelRows + r];
+      float a = w.starts ? 0.0f : acc[t * kPanelRows + r];
       for (int g = 0; g < w.k / w.group; ++g) {
         const float x_scale = x.scales[t * x.scale_stride + g * w.group / kActivationBlock];
         std::int32_t dot_sum = 0;
@@ -243,6 +249,11 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* a
       acc[t * kPanelRows + r] = a;
     }
   }
+}
+
+void matmul_two_panels(const PanelView w[2], const QuantView& x, int n_tokens,
+                       float* const acc[2]) {
+  for (int p = 0; p < 2; ++p) matmul_panel(w[p], x, n_tokens, acc[p]);
 }
 
 void attend_block(const AttendBlock& b) {
@@ -264,6 +275,69 @@ void attend_block(const AttendBlock& b) {
     for (int c = 0; c < b.channels; ++c) out[c] = out[c] * correction;
     for (int j = b.first[i]; j < b.last[i]; ++j) {
       add_scaled(out, b.v + static_cast<std::int64_t>(j) * b.channels, p[j], b.channels);
+    }
+  }
+}
+
+float bfloat(std::uint16_t bits) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+}
+
+// sum + a0·b0 + a1·b1, as vpdpbf16ps rounds it.
+float add_pair(float sum, float a0, float b0, float a1, float b1) {
+  return __builtin_fmaf(a0, b0, __builtin_fmaf(a1, b1, sum));
+}
+
+float score_of(const ScoreKeys& s, int i, int j) {
+  const std::uint16_t* q = s.q + static_cast<std::int64_t>(i) * s.channels;
+  float lanes[kLanes] = {};
+  for (int p = 0; p < s.n_parts; ++p) {
+    const std::uint16_t* k = s.parts[p].rows + j * s.parts[p].stride;
+    for (int c = 0; c < s.parts[p].channels; c += 2) {
+      float& lane = lanes[c / 2 % kLanes];
+      lane = add_pair(lane, bfloat(q[c]), bfloat(k[c]), bfloat(q[c + 1]), bfloat(k[c + 1]));
+    }
+    q += s.parts[p].channels;
+  }
+  return add_lanes(lanes);
+}
+
+void score_keys(const ScoreKeys& s) {
+  for (int i = 0; i < s.n_queries; ++i) {
+    for (int j = s.first; j < s.last; ++j) s.scores[i * s.score_stride + j] = score_of(s, i, j);
+  }
+}
+
+void softmax_span(const SoftmaxSpan& s) {
+  float largest = -__builtin_inff();
+  for (int j = s.first; j < s.last; ++j) largest = s.scores[j] > largest ? s.scores[j] : largest;
+  float lanes[kLanes] = {};
+  for (int j = 0; j < s.n_keys; ++j) {
+    float weight = 0.0f;
+    if (j >= s.first && j < s.last) {
+      const float distance = s.scores[j] - largest;
+      weight = distance < kLeastDistance ? 0.0f : exp_f32(distance);
+    }
+    s.weights[j] = float_to_bfloat(weight);
+    lanes[j % kLanes] = lanes[j % kLanes] + bfloat(s.weights[j]);
+  }
+  *s.max = largest;
+  *s.sum = add_lanes(lanes);
+}
+
+void weigh_values(const WeighValues& w) {
+  const auto value = [&](int j, int c) {
+    const bool counts = j >= w.first && j < w.last;
+    return counts ? bfloat(w.v[static_cast<std::int64_t>(j) * w.channels + c]) : 0.0f;
+  };
+  for (int i = 0; i < w.n_queries; ++i) {
+    const std::uint16_t* weights = w.weights + i * w.weight_stride;
+    for (int c = 0; c < w.channels; ++c) {
+      float& out = w.out[static_cast<std::int64_t>(i) * w.channels + c];
+      for (int j = w.first / 2 * 2; j < w.last; j += 2) {
+        out =
+            add_pair(out, bfloat(weights[j]), value(j, c), bfloat(weights[j + 1]), value(j + 1, c));
+      }
     }
   }
 }
@@ -337,6 +411,7 @@ const Kernels kScalarKernels = {
     .f32_from_bf16 = f32_from_bf16,
     .f32_from_f16 = f32_from_f16,
     .bf16_from_f32 = bf16_from_f32,
+    .bf16_for_dots = bf16_for_dots,
     .f16_from_f32 = f16_from_f32,
     .f32_from_q8_0 = f32_from_q8_0,
     .q8_0_from_f32 = q8_0_from_f32,
@@ -355,8 +430,12 @@ const Kernels kScalarKernels = {
     .iq4_xs = {},
     .mxfp4 = {},
     .matmul_panel = matmul_panel,
+    .matmul_two_panels = matmul_two_panels,
     .attend_block = attend_block,
     .softmax_panel = softmax_panel,
+    .score_keys = score_keys,
+    .softmax_span = softmax_span,
+    .weigh_values = weigh_values,
 };
 
 }  // namespace fourfold

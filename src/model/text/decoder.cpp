@@ -19,6 +19,13 @@ struct Decoder::Row {
   bool wanted = false;
 };
 
+// A row and one of its experts.
+struct Decoder::RoutedRow {
+  std::int32_t expert = 0;
+  std::int64_t row = 0;
+  float weight = 0.0f;
+};
+
 struct Decoder::Scratch {
   std::vector<Row> rows;
   std::vector<float> x;          // [T, D] the residual stream
@@ -40,13 +47,15 @@ struct Decoder::Scratch {
   Activations normed_q, heads_q, hidden_q, x_q, gate_q, expert_q, expert_hidden_q;
 
   // Experts.
-  std::vector<float> router, dense;                         // [T, E], [T, D]
-  std::vector<float> expert_in;                             // [T, D]
-  std::vector<float> gathered, expert_out;                  // [T, D]
-  std::vector<float> expert_gate, expert_up;                // [T, F]
-  std::vector<std::pair<std::int64_t, float>> expert_rows;  // row, weight
-  std::vector<std::int32_t> chosen;                         // [T, used]
-  std::vector<float> chosen_weight;                         // [T, used]
+  std::vector<float> router, dense;           // [T, E], [T, D]
+  std::vector<float> expert_in;               // [T, D]
+  std::vector<std::int32_t> chosen;           // [T, used]
+  std::vector<float> chosen_weight;           // [T, used]
+  std::vector<std::size_t> expert_starts;     // [E + 1]
+  std::vector<RoutedRow> routed;              // [T · used]
+  std::vector<float> gathered, expert_out;    // [n, D] for n routed rows
+  std::vector<float> expert_gate, expert_up;  // [n, F]
+  std::vector<Product> expert_products, expert_down;
 
   // Layers whose per-layer inputs are at hand, and the row in `per_layer` of each running row.
   int per_layer_first = 0;
@@ -311,6 +320,12 @@ void Decoder::run_layer(int layer, std::span<const BatchSegment> segments) {
   tap("layer", layer, x);
 }
 
+// The last layer that owns K/V drops rows between its keys and its queries.
+bool Decoder::queries_beside_keys(int layer) const {
+  return config_.layers[static_cast<std::size_t>(layer)].kv_source == layer &&
+         layer != config_.first_shared_layer() - 1;
+}
+
 // K = rope(rms(Wk·h) ⊙ w_k), V = rms(Wv·h) without weight (Gemma 4); both go to the cache.
 void Decoder::store_keys_and_values(int layer, std::span<const BatchSegment> segments) {
   const LayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
@@ -319,9 +334,14 @@ void Decoder::store_keys_and_values(int layer, std::span<const BatchSegment> seg
   const std::int64_t width = std::int64_t{c.n_kv_heads} * c.head_dim;
   const MatView k = Scratch::view(s_->k, n_rows, width);
   const MatView v = Scratch::view(s_->v, n_rows, width);
+  Product products[3] = {{&w.k, k}};
+  int n_products = 1;
+  if (!c.k_eq_v) products[n_products++] = {&w.v, v};
+  if (queries_beside_keys(layer)) {
+    products[n_products++] = {&w.q, Scratch::view(s_->q, n_rows, w.q.n_rows)};
+  }
   s_->normed_q.set(Scratch::view(s_->normed, n_rows, config_.width));
-  ops_.matmul(w.k, s_->normed_q, k);
-  if (!c.k_eq_v) ops_.matmul(w.v, s_->normed_q, v);
+  ops_.matmul_group(std::span(products, static_cast<std::size_t>(n_products)), s_->normed_q);
 
   const Rope& rope = model_->rope(c.sliding);
   const MatView cos = Scratch::view(s_->cos[c.sliding], n_rows, rope.n_pairs());
@@ -353,8 +373,10 @@ void Decoder::attention(int layer, std::span<const BatchSegment> segments) {
   const std::int64_t width = std::int64_t{config_.n_heads} * c.head_dim;
   const MatView q = Scratch::view(s_->q, n_rows, width);
   const MatView heads = Scratch::view(s_->heads, n_rows, width);
-  s_->normed_q.set(Scratch::view(s_->normed, n_rows, config_.width));
-  ops_.matmul(w.q, s_->normed_q, q);
+  if (!queries_beside_keys(layer)) {
+    s_->normed_q.set(Scratch::view(s_->normed, n_rows, config_.width));
+    ops_.matmul(w.q, s_->normed_q, q);
+  }
 
   const Rope& rope = model_->rope(c.sliding);
   const MatView cos = Scratch::view(s_->cos[c.sliding], n_rows, rope.n_pairs());
@@ -407,8 +429,7 @@ void Decoder::dense_mlp(const LayerWeights& w, MatView in, MatView out) {
   const MatView gate = Scratch::view(s_->gate, in.n_rows, w.gate.n_rows);
   const MatView up = Scratch::view(s_->up, in.n_rows, w.gate.n_rows);
   s_->normed_q.set(in);
-  ops_.matmul(w.gate, s_->normed_q, gate);
-  ops_.matmul(w.up, s_->normed_q, up);
+  ops_.matmul_group({{&w.gate, gate}, {&w.up, up}}, s_->normed_q);
   ops_.gelu_multiply(gate, up, gate);
   s_->gate_q.set(gate);
   ops_.matmul(w.down, s_->gate_q, out);
@@ -417,7 +438,6 @@ void Decoder::dense_mlp(const LayerWeights& w, MatView in, MatView out) {
 // mlp = rms(mlp) + rms(Σ_e w_e·expert_e(rms(x))), text-model.md 3.7. x is the un-normed residual.
 void Decoder::experts(int layer, MatView x) {
   const LayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
-  const Kernels& kernels = ops_.kernels();
   const float eps = config_.rms_eps;
   const std::int64_t D = config_.width;
   const std::int64_t T = x.n_rows;
@@ -433,15 +453,43 @@ void Decoder::experts(int layer, MatView x) {
   s_->normed_q.set(normed);
   ops_.matmul(w.router, s_->normed_q, router);
 
-  s_->chosen.resize(static_cast<std::size_t>(T * used));
-  const MatView weights = Scratch::view(s_->chosen_weight, T, used);
-  for (std::int64_t t = 0; t < T; ++t) {
+  choose_experts(w, router);
+  if (tap_) {
+    std::vector<float> ids(s_->chosen.begin(), s_->chosen.end());
+    tap("router.experts", layer, {ids.data(), T, used, used});
+    tap("router.weights", layer, Scratch::view(s_->chosen_weight, T, used));
+  }
+  list_routed_rows(T);
+
+  const MatView in = Scratch::view(s_->expert_in, T, D);
+  const MatView out = Scratch::view(s_->dense, T, D);
+  ops_.rms_norm(x, w.pre_expert_norm, eps, in);
+  std::fill_n(out.data, T * D, 0.0f);
+  const std::span<const RoutedRow> routed = s_->routed;
+  for (std::size_t first = 0; first < routed.size();) {
+    const std::size_t n = rows_of_next_experts(routed.subspan(first));
+    add_experts(w, routed.subspan(first, n), in, out);
+    first += n;
+  }
+  ops_.rms_norm(out, w.post_expert_norm, eps, out);
+  ops_.add(mlp, out);
+}
+
+// The experts of each row, the largest first, ties to the lower one; their weights sum to one
+// before each is scaled.
+void Decoder::choose_experts(const LayerWeights& w, MatView router) {
+  const int E = config_.n_experts;
+  const int used = config_.n_experts_used;
+  s_->chosen.resize(static_cast<std::size_t>(router.n_rows * used));
+  const MatView weights = Scratch::view(s_->chosen_weight, router.n_rows, used);
+  ops_.for_rows(router.n_rows, [&](std::int64_t t) {
+    const Kernels& kernels = ops_.kernels();
     float* p = router.row(t);
     const float sum = kernels.exp_sum(p, E, *std::max_element(p, p + E));
     kernels.scale(p, 1.0f / sum, E);
     std::int32_t* chosen = s_->chosen.data() + t * used;
     float chosen_sum = 0.0f;
-    for (int i = 0; i < used; ++i) {  // the largest first, ties to the lower expert
+    for (int i = 0; i < used; ++i) {
       chosen[i] = -1;
       for (int e = 0; e < E; ++e) {
         const bool taken = std::find(chosen, chosen + i, e) != chosen + i;
@@ -452,52 +500,90 @@ void Decoder::experts(int layer, MatView x) {
     for (int i = 0; i < used; ++i) {
       weights.row(t)[i] = p[chosen[i]] / chosen_sum * w.expert_scale[chosen[i]];
     }
+  });
+}
+
+// Every row once for each of its experts, by expert, so that a row adds its outputs in ascending
+// expert number.
+void Decoder::list_routed_rows(std::int64_t n_rows) {
+  const int used = config_.n_experts_used;
+  std::vector<std::size_t>& next = s_->expert_starts;
+  next.assign(static_cast<std::size_t>(config_.n_experts) + 1, 0);
+  for (const std::int32_t e : s_->chosen) ++next[static_cast<std::size_t>(e) + 1];
+  for (std::size_t e = 1; e < next.size(); ++e) next[e] += next[e - 1];
+  s_->routed.resize(s_->chosen.size());
+  for (std::int64_t t = 0; t < n_rows; ++t) {
+    for (int i = 0; i < used; ++i) {
+      const auto at = static_cast<std::size_t>(t * used + i);
+      const std::int32_t e = s_->chosen[at];
+      s_->routed[next[static_cast<std::size_t>(e)]++] = {e, t, s_->chosen_weight[at]};
+    }
   }
-  if (tap_) {
-    std::vector<float> ids(s_->chosen.begin(), s_->chosen.end());
-    tap("router.experts", layer, {ids.data(), T, used, used});
-    tap("router.weights", layer, weights);
+}
+
+// So many of the first routed rows as are all those of some experts: of several, that their
+// products may share a phase of the threads, while the rows stay in the cache.
+std::size_t Decoder::rows_of_next_experts(std::span<const RoutedRow> routed) {
+  constexpr std::size_t kEnough = 128;
+  std::size_t n = 0;
+  while (n < routed.size() && n < kEnough) {
+    const std::int32_t expert = routed[n].expert;
+    while (n < routed.size() && routed[n].expert == expert) ++n;
+  }
+  return n;
+}
+
+// out[row] += weight · expert(in[row]) for the rows of some experts.
+void Decoder::add_experts(const LayerWeights& w, std::span<const RoutedRow> routed, MatView in,
+                          MatView out) {
+  const auto n = static_cast<std::int64_t>(routed.size());
+  const std::int64_t D = config_.width;
+  const std::int64_t F = w.experts.front().gate.n_rows;
+  const MatView gate = Scratch::view(s_->expert_gate, n, F);
+  const MatView up = Scratch::view(s_->expert_up, n, F);
+  const MatView result = Scratch::view(s_->expert_out, n, D);
+  const bool one_row = in.n_rows == 1;  // for all experts
+  if (one_row) {
+    s_->expert_q.set(in);
+  } else {
+    const MatView gathered = Scratch::view(s_->gathered, n, D);
+    ops_.for_rows(n, [&](std::int64_t r) {
+      std::memcpy(gathered.row(r), in.row(routed[static_cast<std::size_t>(r)].row),
+                  sizeof(float) * static_cast<std::size_t>(D));
+    });
+    s_->expert_q.set(gathered);
   }
 
-  // Expert by expert, so that each row adds its outputs in ascending expert number.
-  const MatView in = Scratch::view(s_->expert_in, T, D);
-  const MatView out = Scratch::view(s_->dense, T, D);
-  ops_.rms_norm(x, w.pre_expert_norm, eps, in);
-  std::fill_n(out.data, T * D, 0.0f);
-  for (int e = 0; e < E; ++e) {
-    auto& rows = s_->expert_rows;
-    rows.clear();
-    for (std::int64_t t = 0; t < T; ++t) {
-      for (int i = 0; i < used; ++i) {
-        if (s_->chosen[static_cast<std::size_t>(t * used + i)] == e) {
-          rows.emplace_back(t, weights.row(t)[i]);
-        }
-      }
-    }
-    if (rows.empty()) continue;
-    const auto n = static_cast<std::int64_t>(rows.size());
-    const ExpertWeights& expert = w.experts[static_cast<std::size_t>(e)];
-    const MatView gathered = Scratch::view(s_->gathered, n, D);
-    for (std::int64_t r = 0; r < n; ++r) {
-      std::memcpy(gathered.row(r), in.row(rows[static_cast<std::size_t>(r)].first),
-                  sizeof(float) * static_cast<std::size_t>(D));
-    }
-    const MatView gate = Scratch::view(s_->expert_gate, n, expert.gate.n_rows);
-    const MatView up = Scratch::view(s_->expert_up, n, expert.up.n_rows);
-    const MatView result = Scratch::view(s_->expert_out, n, D);
-    s_->expert_q.set(gathered);
-    ops_.matmul(expert.gate, s_->expert_q, gate);
-    ops_.matmul(expert.up, s_->expert_q, up);
-    ops_.gelu_multiply(gate, up, gate);
-    s_->expert_hidden_q.set(gate);
-    ops_.matmul(expert.down, s_->expert_hidden_q, result);
-    for (std::int64_t r = 0; r < n; ++r) {
-      const auto& [t, weight] = rows[static_cast<std::size_t>(r)];
-      kernels.add_scaled(out.row(t), result.row(r), weight, static_cast<int>(D));
-    }
+  std::vector<Product>& inner = s_->expert_products;
+  std::vector<Product>& outer = s_->expert_down;
+  inner.clear();
+  outer.clear();
+  for (std::int64_t r = 0; r < n;) {
+    const std::int32_t number = routed[static_cast<std::size_t>(r)].expert;
+    const std::int64_t first = r;
+    while (r < n && routed[static_cast<std::size_t>(r)].expert == number) ++r;
+    const ExpertWeights& expert = w.experts[static_cast<std::size_t>(number)];
+    const std::int64_t in_row = one_row ? 0 : first;
+    inner.push_back({&expert.gate, gate.rows(first, r - first), in_row});
+    inner.push_back({&expert.up, up.rows(first, r - first), in_row});
+    outer.push_back({&expert.down, result.rows(first, r - first), first});
   }
-  ops_.rms_norm(out, w.post_expert_norm, eps, out);
-  ops_.add(mlp, out);
+  ops_.matmul_group(inner, s_->expert_q);
+  ops_.gelu_multiply(gate, up, gate);
+  s_->expert_hidden_q.set(gate);
+  ops_.matmul_group(outer, s_->expert_hidden_q);
+
+  // By columns: a row may be that of several experts.
+  constexpr std::int64_t kColumns = 256;
+  ops_.for_rows((D + kColumns - 1) / kColumns, [&](std::int64_t part) {
+    const std::int64_t column = part * kColumns;
+    const int n_columns = static_cast<int>(std::min(kColumns, D - column));
+    for (std::int64_t r = 0; r < n; ++r) {
+      const RoutedRow& routed_row = routed[static_cast<std::size_t>(r)];
+      ops_.kernels().add_scaled(out.row(routed_row.row) + column, result.row(r) + column,
+                                routed_row.weight, n_columns);
+    }
+  });
 }
 
 // x += rms(U·(gelu(G·x) ⊙ ple)), text-model.md 3.4.

@@ -60,6 +60,7 @@ class Decoder {
 
  private:
   struct Row;
+  struct RoutedRow;
   struct Scratch;
 
   Status embed(std::span<const BatchSegment> segments);
@@ -69,10 +70,16 @@ class Decoder {
   void keep_wanted_rows();
 
   void run_layer(int layer, std::span<const BatchSegment> segments);
+  bool queries_beside_keys(int layer) const;
   void store_keys_and_values(int layer, std::span<const BatchSegment> segments);
   void attention(int layer, std::span<const BatchSegment> segments);
   void dense_mlp(const LayerWeights& w, MatView in, MatView out);
   void experts(int layer, MatView x);
+  void choose_experts(const LayerWeights& w, MatView router);
+  void list_routed_rows(std::int64_t n_rows);
+  static std::size_t rows_of_next_experts(std::span<const RoutedRow> routed);
+  void add_experts(const LayerWeights& w, std::span<const RoutedRow> routed, MatView in,
+                   MatView out);
   void mix_per_layer_input(int layer);
   void tap(std::string_view name, int layer, const MatView& value) {
     if (tap_) (*tap_)(name, layer, value);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "kernels/aligned_vector.h"
 #include "kernels/full_attention.h"
 #include "model/vision/vision_model.h"
 #include "model/vision/vision_rope.h"
@@ -22,7 +23,7 @@ constexpr float kLayerNormEps = 1e-5f;  // of the form without a tower
 
 // A matrix that is kept from picture to picture. Columns beyond `n_cols` are zero and stay so.
 struct Buffer {
-  std::vector<float> values;
+  AlignedVector<float> values;
 
   MatView view(std::int64_t n_rows, std::int64_t n_cols) {
     const std::int64_t stride = round_up(n_cols, kPadding);
@@ -40,12 +41,15 @@ class LinearInput {
     ready_ = false;
   }
 
+  // Products of integers clamp while they round; for those in f32 it is done here.
   Activations& clamped(Ops& ops, const ClippedLinear& linear) {
-    if (ready_ && clip_ == linear.in) return activations_;
+    const bool integers = !ops.exact() && traits(linear.weight.dtype).quantised();
+    if (ready_ && integers_ == integers && clip_ == linear.in) return activations_;
     ready_ = true;
+    integers_ = integers;
     clip_ = linear.in;
     MatView rows = x_;
-    if (clip_.clips()) {
+    if (clip_.clips() && !integers) {
       rows = buffer_.view(x_.n_rows, x_.n_cols);
       ops.for_rows(x_.n_rows, [&](std::int64_t r) {
         ops.kernels().clamp(x_.row(r), clip_.low, clip_.high, static_cast<int>(x_.n_cols),
@@ -53,13 +57,14 @@ class LinearInput {
       });
     }
     rows.n_cols = linear.weight.n_cols;
-    activations_.set(rows);
+    activations_.set(rows, clip_);
     return activations_;
   }
 
  private:
   MatView x_;
   bool ready_ = false;
+  bool integers_ = false;
   Clip clip_;
   Buffer buffer_;
   Activations activations_;
@@ -67,12 +72,7 @@ class LinearInput {
 
 // out = clamp(W · clamp(x))
 void apply(Ops& ops, const ClippedLinear& linear, LinearInput& x, MatView out) {
-  ops.matmul(linear.weight, x.clamped(ops, linear), out);
-  if (!linear.out.clips()) return;
-  ops.for_rows(out.n_rows, [&](std::int64_t r) {
-    ops.kernels().clamp(out.row(r), linear.out.low, linear.out.high, static_cast<int>(out.n_cols),
-                        out.row(r));
-  });
+  ops.matmul(linear.weight, x.clamped(ops, linear), out, linear.out);
 }
 
 // x = (x − mean) / sqrt(variance + eps) · weight + bias; sums in f64, in order.

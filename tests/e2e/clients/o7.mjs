@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {toFile} from 'openai';
 
 import {openai} from './openai_client.mjs';
-import {all, check, done, errorOf, model} from './rows.mjs';
+import {all, check, done, errorOf, isScripted, medium, model, seenAnswer} from './rows.mjs';
 
 const client = openai();
 
@@ -40,12 +40,48 @@ await check('completions: several prompts, ids, echo, logprobs', async () => {
   assert.equal((await errorOf(() => client.completions.create({model: model('plain'), prompt: 'a', suffix: 'b'}))).status, 400);
 });
 
-// Until the server can hear (http-apis.md 8.1).
-await check('a transcription is refused by name', async () => {
+await check('a transcription by a model that does not hear is refused by name', async () => {
   const file = await toFile(Buffer.from('RIFF0000WAVE'), 'a.wav');
   const error = await errorOf(() => client.audio.transcriptions.create({model: model('plain'), file}));
   assert.equal(error.status, 400);
   assert.match(error.message, /file/);
 });
+
+// The script says the same whatever it hears.
+if (isScripted) {
+  const heard = seenAnswer;
+  const tone = () => toFile(medium('tone.wav'), 'tone.wav');
+  const transcribe = async (more) => client.audio.transcriptions.create({model: model('sees'), file: await tone(), ...more});
+
+  await check('a transcription', async () => {
+    const reply = await transcribe({language: 'en', prompt: 'A garden.', temperature: 0});
+    assert.equal(reply.text, heard);
+    assert.equal(reply.usage.type, 'tokens');
+    // A second is 25 frames of 40 ms and two markers.
+    assert.equal(reply.usage.input_token_details.audio_tokens, 27);
+    assert.equal(reply.usage.total_tokens, reply.usage.input_tokens + reply.usage.output_tokens);
+    assert.equal(await transcribe({response_format: 'text'}), heard + '\n');
+  });
+
+  await check('a transcription with its segments', async () => {
+    const reply = await transcribe({response_format: 'verbose_json', timestamp_granularities: ['segment']});
+    assert.equal(reply.duration, 1);
+    assert.deepEqual(reply.segments.map(({start, end, text}) => ({start, end, text: text.trim()})), [{start: 0, end: 1, text: heard}]);
+    assert.match(await transcribe({response_format: 'srt'}), /00:00:00,000 --> 00:00:01,000/);
+    assert.match(await transcribe({response_format: 'vtt'}), /^WEBVTT/);
+    const error = await errorOf(() => transcribe({response_format: 'verbose_json', timestamp_granularities: ['word']}));
+    assert.equal(error.status, 400);
+  });
+
+  await check('a transcription as a stream', async () => {
+    const events = await all(await transcribe({stream: true}));
+    const deltas = events.filter((event) => event.type === 'transcript.text.delta');
+    assert.equal(deltas.map((event) => event.delta).join(''), heard);
+    const last = events.at(-1);
+    assert.equal(last.type, 'transcript.text.done');
+    assert.equal(last.text, heard);
+    assert.ok(last.usage.total_tokens > 27);
+  });
+}
 
 done();
