@@ -81,19 +81,16 @@ void ThreadPool::leave() {
 }
 
 void ThreadPool::work(int worker) {
-  // A share of what is left, so chunks become smaller towards the end, where one that takes long
-  // leaves the others without work; but never so small that handing them out costs.
+  // Large chunks first, smaller ones towards the end: few hand-outs, little waiting.
   const std::int64_t n = job_.n;
   const std::int64_t grain = job_.grain;
-  const std::int64_t n_grains = (n + grain - 1) / grain;
-  const std::int64_t least = std::max<std::int64_t>(1, n_grains / (16 * n_threads()));
-  std::int64_t begin = next_.load(std::memory_order_relaxed);
-  while (begin < n) {
-    const std::int64_t n_left = (n - begin + grain - 1) / grain;
-    const std::int64_t end = begin + std::max(least, n_left / (4 * n_threads())) * grain;
-    if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
-    job_.call(job_.body, begin, std::min(n, end), worker);
-    begin = next_.load(std::memory_order_relaxed);
+  const std::int64_t n_shares = 4 * n_threads();
+  const std::int64_t chunk =
+      std::max<std::int64_t>(1, (n / grain + n_shares - 1) / n_shares) * grain;
+  while (true) {
+    const std::int64_t begin = next_.fetch_add(chunk, std::memory_order_relaxed);
+    if (begin >= n) return;
+    job_.call(job_.body, begin, std::min(n, begin + chunk), worker);
   }
 }
 
