@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -147,11 +148,23 @@ class R14(row.RowTest):
         self.assertEqual("".join(line["message"]["content"] for line in lines), ANSWER)
         self.assertGreaterEqual(lines[-1]["prompt_eval_count"], FRAMES * (60 + 2))
 
+    def traces(self):
+        return set((pathlib.Path(self.folder.name) / "traces").glob("*.jsonl.zst"))
+
+    def trace_of(self, ask):
+        """What ask() is traced in: written behind the answer, named when it is complete."""
+        before = self.traces()
+        ask()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for path in self.traces() - before:
+                return path
+            time.sleep(0.05)
+        return self.fail("no trace after 60 s")
+
     def test_the_trace_has_the_turns(self):
-        self.ask(*openai(False, seed=7), headers={"x-trace": "1"})
-        files = sorted((pathlib.Path(self.folder.name) / "traces").iterdir())
-        self.assertTrue(files)
-        shown = subprocess.run([self.build / "fourfold", "trace", "show", files[-1], "--json"],
+        path = self.trace_of(lambda: self.ask(*openai(False, seed=7), headers={"x-trace": "1"}))
+        shown = subprocess.run([self.build / "fourfold", "trace", "show", path, "--json"],
                                capture_output=True, text=True, timeout=60, check=True)
         lines = [json.loads(line) for line in shown.stdout.splitlines()]
         films = [line["film"] for line in lines if "film" in line]
