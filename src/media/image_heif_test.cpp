@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "media/library_leaks.h"
 #include "media/picture.h"
 
 namespace fourfold {
