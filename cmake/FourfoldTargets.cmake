@@ -41,6 +41,10 @@ function(fourfold_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  # Limits of time are those of an optimised program.
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    math(EXPR ARG_TIMEOUT "4 * ${ARG_TIMEOUT}")
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gtest_main GTest::gmock)
   # Sanitizers make a test's own code, which is long and seldom hot, slow to optimise.
