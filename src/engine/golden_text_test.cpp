@@ -227,7 +227,7 @@ std::string bits_of(const std::vector<float>& logits) {
   return fmt::format("{:016x}", checksum64(std::as_bytes(std::span(logits))));
 }
 
-// One file of checksums for every architecture; the full cross takes care of the other kernel
+// One file of checksums for every CPU; the full cross takes care of the other kernel
 // tables. FOURFOLD_RECORD_BITS=1 writes them anew, when the definition of a kernel was meant to
 // change.
 TEST_P(GoldenBody, GivesTheBitsOnRecord) {
