@@ -59,6 +59,14 @@ class HttpTest(unittest.TestCase):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.05)
 
+    # Connections of the tests before may still be closing.
+    def n_settled_descriptors(self):
+        n_last = None
+        while (n := self.server.n_descriptors()) != n_last:
+            n_last = n
+            time.sleep(0.5)
+        return n
+
     def status(self, reply):
         self.assertRegex(reply, rb"^HTTP/1\.1 \d{3} ")
         return int(reply[9:12])
@@ -151,7 +159,7 @@ class HttpLimits(HttpTest):
         self.assertNotIn(b"Access-Control", reply)
 
     def test_descriptors_come_back(self):
-        before = self.server.n_descriptors()
+        before = self.n_settled_descriptors()
         peers = [self.connect() for _ in range(100)]
         for number, peer in enumerate(peers):
             peer.sendall(self.head("GET", "/health") if number % 2 else b"GET /hea")
