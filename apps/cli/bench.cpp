@@ -100,7 +100,7 @@ ordered_json report_json(const BenchReport& report, const BenchFlags& flags) {
                        {"cpu", report.machine.cpu},
                        {"cpu_budget", report.machine.cpu_budget},
                        {"load_ms", report.load_ms},
-                       {"packed", "off"},
+                       {"packed", report.packed ? "built" : "off"},
                        {"peak_rss_bytes", report.peak_rss_bytes},
                        {"peak_anon_bytes", report.peak_anon_bytes},
                        {"machine", machine_json(report.machine)},
@@ -157,10 +157,11 @@ std::string ops_text(const BenchRow& row) {
 }
 
 std::string summary_text(const BenchReport& report) {
-  return fmt::format("\n{}{}, K/V {}, loaded in {:.0f} ms, peak memory {}, of which anonymous {}\n",
-                     report.body.empty() ? "" : report.body + " ", report.quant, report.kv,
-                     report.load_ms, format_size(report.peak_rss_bytes),
-                     format_size(report.peak_anon_bytes));
+  return fmt::format(
+      "\n{}{}{}, K/V {}, loaded in {:.0f} ms, peak memory {}, of which anonymous {}\n",
+      report.body.empty() ? "" : report.body + " ", report.quant, report.packed ? ", packed" : "",
+      report.kv, report.load_ms, format_size(report.peak_rss_bytes),
+      format_size(report.peak_anon_bytes));
 }
 
 // --- the command ---

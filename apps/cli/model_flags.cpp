@@ -73,12 +73,14 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags, bool with_model) {
              options.exact);
   add_switch(command, shared("--portable", "", "same bits on every instruction set (always so)"),
              flags.portable);
-  add_value_flag(command,
-                 shared("--pack", "WHEN", "auto or off: weights are used as they lie in the file"),
-                 [](const std::string& text) -> Status {
-                   if (text == "auto" || text == "off") return {};
-                   return invalid_argument("{} (expected auto or off)", printable(text));
-                 });
+  add_value_flag(
+      command,
+      shared("--pack", "WHEN", "auto, or off: weights stay as they lie in the file (auto)"),
+      [&options](const std::string& text) -> Status {
+        options.pack = text == "off" ? Pack::Off : Pack::Auto;
+        if (text == "auto" || text == "off") return {};
+        return invalid_argument("{} (expected auto or off)", printable(text));
+      });
 }
 
 void add_mmproj_flag(CLI::App& command, EngineFlags& flags) {

@@ -180,6 +180,7 @@ class Bench {
       report_.load_ms = engine_->load_ms();
       report_.kv = kv_text(engine_->kv_plan());
     }
+    report_.packed = engine_->finish_packing();  // by the last engine
     for (const RowPlan& plan : rows_) {
       report_.rows.push_back(TRY(measure(plan)));
       if (progress_.on_row) progress_.on_row(report_.rows.back());

@@ -75,6 +75,7 @@ struct BenchReport {
   std::string quant;  // the type of most weight bytes: "q4_0"
   std::string kv;     // "bf16", or "q8_0,bf16" for rings and global layers
   double load_ms = 0.0;
+  bool packed = false;  // all that can be
   std::uint64_t peak_rss_bytes = 0;
   std::uint64_t peak_anon_bytes = 0;  // seen after each repetition
   MachineReport machine;

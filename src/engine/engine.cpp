@@ -23,6 +23,10 @@ namespace {
 constexpr int kDefaultChunk = 256;
 // A context below this is of no use to anyone; rather say that the memory does not suffice.
 constexpr std::int64_t kSmallestContext = 256;
+// Weights below this stay in a cache, whatever their layout.
+constexpr std::uint64_t kSmallestPacked = 64u << 20;
+// Packing ends where less memory would be left than this.
+constexpr std::uint64_t kLeftByPacking = 512u << 20;
 // Soft tokens of the largest budget.
 constexpr int kLargestBlock = kSoftTokenBudgets.back();
 
@@ -144,7 +148,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
   const Kernels* kernels = TRY(choose_kernels(options.force_isa));
   engine->checkpoint_ = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(model_path)));
   engine->config_ = TRY(load_model_config(*engine->checkpoint_));
-  engine->model_ = TRY(TextModel::load(engine->checkpoint_, engine->config_.text));
+  const bool pack = options.pack != Pack::Off && !options.exact;
+  engine->model_ = TRY(TextModel::load(engine->checkpoint_, engine->config_.text, pack));
   for (const auto& list :
        {engine->checkpoint_->warnings(), engine->config_.warnings, engine->model_->notes()}) {
     engine->notes_.insert(engine->notes_.end(), list.begin(), list.end());
@@ -184,8 +189,26 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
       std::make_unique<Decoder>(engine->model_, *engine->ops_,
                                 DecoderOptions{.bf16_embedding_scale = options.bf16_embedding_scale,
                                                .open_future_window = options.open_future_window});
+  engine->start_packing();
   engine->load_ms_ = watch.ms();
   return engine;
+}
+
+// The copies take the place of the file's pages, so they are in the weights that the budget knows;
+// but the page cache can be taken from a process, and they cannot.
+void Engine::start_packing() {
+  InterleavedWeights* copies = model_->interleaved();
+  if (!copies) return;
+  const std::uint64_t size = copies->size_bytes();
+  const std::uint64_t free = read_memory_budget().size_bytes;
+  if (options_.pack == Pack::Auto && (size < kSmallestPacked || size > free / 4 * 3)) return;
+  copies->start([](std::uint64_t bytes) {
+    return read_memory_budget().size_bytes >= bytes + kLeftByPacking;
+  });
+}
+
+bool Engine::finish_packing() const {
+  return model_->interleaved() && model_->interleaved()->wait();
 }
 
 // The asked context, or the model's maximum, or the largest that the memory budget holds.

@@ -28,11 +28,19 @@
 
 namespace fourfold {
 
+// Copies of the weights in the layout that the kernels read fastest, made in the background.
+enum class Pack {
+  Off,
+  Auto,    // where they are larger than caches and leave the machine enough memory
+  Always,  // however small: for tests
+};
+
 struct EngineOptions {
   int n_threads = 0;               // 0: the CPU budget
   std::int64_t context = 0;        // tokens; 0: the model's maximum, or the largest that fits
   std::uint64_t memory_bytes = 0;  // 0: the memory budget
-  std::optional<KvType> kv_ring;   // default bf16; f32 with `exact`
+  Pack pack = Pack::Auto;
+  std::optional<KvType> kv_ring;  // default bf16; f32 with `exact`
   std::optional<KvType> kv_global;
   bool fold_kv = true;  // the folded K=V form where the body has it
   int chunk = 0;        // rows of a prefill step; 0: the engine's choice
@@ -159,6 +167,8 @@ class Engine {
   // What a user should know: threads and why, a context smaller than the model's and why, …
   const std::vector<std::string>& notes() const { return notes_; }
   double load_ms() const { return load_ms_; }
+  // Waits until the weights are packed, or as many as there will be; true when all are.
+  bool finish_packing() const;
 
   std::unique_ptr<Session> new_session();
   Result<LogitsReport> logits(const LogitsRequest& request);
@@ -175,6 +185,7 @@ class Engine {
   friend class Session;
   Engine() = default;
   Status choose_context();
+  void start_packing();
 
   EngineOptions options_;
   ModelConfig config_;

@@ -148,6 +148,69 @@ TEST(Engine, RefusesAContextThatCannotFitWithBothFigures) {
             Code::ResourceExhausted);
 }
 
+// All logits of a prompt, then those of steps of one token each.
+std::vector<float> logits_of_steps(Engine& engine) {
+  LogitsRequest request{.ids = kPrompt, .n_greedy = 3};
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(kPrompt.size()); ++i) {
+    request.positions.push_back(i);
+  }
+  std::vector<float> all;
+  for (std::size_t n = kPrompt.size(); n > 0; --n) {
+    request.ids.resize(n);
+    request.positions.resize(n);
+    auto report = engine.logits(request);
+    EXPECT_TRUE(report.ok()) << report.error().message;
+    all.insert(all.end(), report->logits.begin(), report->logits.end());
+    for (const TokenId id : report->greedy) all.push_back(static_cast<float>(id));
+  }
+  return all;
+}
+
+TEST(Engine, PackedWeightsGiveTheSameBits) {
+  for (const char* file : {"model-q4_0.gguf", "model-kmix.gguf", "model-legacy.gguf"}) {
+    SCOPED_TRACE(file);
+    const std::string path = golden_path(std::string("text/e4b-quant/") + file);
+    const auto plain = Engine::open(path, {.n_threads = 2, .pack = Pack::Off});
+    const auto packed = Engine::open(path, {.n_threads = 2, .pack = Pack::Always});
+    ASSERT_TRUE(plain.ok() && packed.ok());
+    EXPECT_FALSE((*plain)->finish_packing());
+    const std::vector<float> expected = logits_of_steps(**plain);
+    EXPECT_EQ(logits_of_steps(**packed), expected);  // while it packs
+    EXPECT_TRUE((*packed)->finish_packing());
+    EXPECT_EQ(logits_of_steps(**packed), expected);
+  }
+}
+
+TEST(Engine, SmallWeightsStayWhereTheyAre) {
+  const auto engine = Engine::open(golden_path("text/e4b-quant/model-q4_0.gguf"), {});
+  ASSERT_TRUE(engine.ok()) << engine.error().message;
+  EXPECT_FALSE((*engine)->finish_packing());
+}
+
+TEST(InterleavedWeights, StopsForGoodWhenItMayTakeNoMore) {
+  const auto checkpoint = std::make_shared<const Checkpoint>(
+      Checkpoint::open(golden_path("text/e4b-quant/model-q4_0.gguf")).value());
+  const auto config = load_model_config(*checkpoint);
+  ASSERT_TRUE(config.ok());
+  const auto model = TextModel::load(checkpoint, config->text, /*interleave=*/true);
+  ASSERT_TRUE(model.ok());
+  InterleavedWeights& copies = *(*model)->interleaved();
+  EXPECT_GT(copies.size_bytes(), 0u);
+  std::uint64_t left = copies.size_bytes() / 2;
+  copies.start([&left](std::uint64_t n_bytes) {
+    const bool may = n_bytes <= left;
+    left -= may ? n_bytes : 0;
+    return may;
+  });
+  EXPECT_FALSE(copies.wait());
+  const LayerWeights& first = (*model)->weights().layers.front();
+  ASSERT_NE(first.q.interleaved, nullptr);
+  EXPECT_NE(first.q.interleaved->panel(0), nullptr);
+  const Matrix& head = (*model)->weights().head;
+  ASSERT_NE(head.interleaved, nullptr);
+  EXPECT_EQ(head.interleaved->panel(0), nullptr);
+}
+
 TEST(Engine, NamesAMissingFile) {
   const auto engine = Engine::open("/nonexistent/model.gguf", {});
   ASSERT_FALSE(engine.ok());

@@ -24,8 +24,10 @@ void grow(Buffer& buffer, std::int64_t n) {
   if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
 }
 
+}  // namespace
+
 // Rows of small integers, one behind the other: what quantize() makes of rows of `width` values.
-struct QuantRows {
+struct FullAttention::QuantRows {
   std::int64_t width = 0;
   std::vector<std::int8_t> q;
   std::vector<float> scales;
@@ -57,18 +59,16 @@ struct QuantRows {
   }
 };
 
-}  // namespace
-
 struct FullAttention::Integers {
-  std::int64_t n_keys = 0;   // rounded up to whole blocks
-  std::int64_t k_width = 0;  // channels, rounded up likewise
-  QuantRows k;               // [n_heads · n_keys, k_width]
-  QuantRows v;               // [n_heads · channels, n_keys]
+  std::int64_t n_keys = 0;  // rounded up to whole blocks
+  std::int64_t width = 0;   // channels, rounded up likewise
+  QuantRows q, k;           // [n_heads · n_keys, width]
+  QuantRows v;              // [n_heads · channels, n_keys]
 };
 
 struct FullAttention::QueryPanel {
   AlignedVector<std::uint8_t> q;
-  AlignedVector<float> q_scales;  // [k_width / 32, 16]
+  AlignedVector<float> q_scales;  // [width / 32, 16]
   AlignedVector<float> scores = AlignedVector<float>(kStretch * kQueries);
   AlignedVector<std::uint8_t> p = AlignedVector<std::uint8_t>(kStretch * kQueries);
   AlignedVector<float> p_scales = AlignedVector<float>(kStretch / kActivationBlock * kQueries);
@@ -84,12 +84,23 @@ struct FullAttention::QueryPanel {
       for (int r = 0; r < kQueries; ++r) value[r] = value[r] * factors[r];
     }
   }
+
+  // out [n, channels]: Σ p·v / Σ p of the first n queries.
+  void finish(MatView out) {
+    for (int r = 0; r < kQueries; ++r) correction[r] = 1.0f / sum[r];
+    const int channels = static_cast<int>(out.n_cols);
+    correct_values(channels);
+    for (std::int64_t r = 0; r < out.n_rows; ++r) {
+      const float* from = values.data() + r;
+      float* to = out.row(r);
+      for (int c = 0; c < channels; ++c) to[c] = from[c * kQueries];
+    }
+  }
 };
 
 struct FullAttention::Worker {
   std::vector<float> row;      // one head, padded
   std::vector<float> columns;  // of V: some channels, by key
-  QuantRows q;
   QueryPanel panels[kPanels];
 };
 
@@ -112,45 +123,55 @@ void FullAttention::begin(std::int64_t n_rows, int n_heads, int channels) {
       kv_blocks_.push_back(kv_bytes_.data() + b * kv_.layout.block_bytes());
     }
     kv_.blocks = kv_blocks_.data();
+    grow(queries_, n_rows * n_heads * channels);
     return;
   }
   Integers& kv = *integers_;
   kv.n_keys = round_up(n_rows, kActivationBlock);
-  kv.k_width = round_up(channels, kActivationBlock);
-  kv.k.resize(n_heads * kv.n_keys, kv.k_width);
+  kv.width = round_up(channels, kActivationBlock);
+  kv.q.resize(n_heads * kv.n_keys, kv.width);
+  kv.k.resize(n_heads * kv.n_keys, kv.width);
   kv.v.resize(n_heads * std::int64_t{channels}, kv.n_keys);
 }
 
-void FullAttention::put(std::int64_t first, MatView k, MatView v) {
+void FullAttention::put(std::int64_t first, MatView q, MatView k, MatView v) {
   CHECK(first % kKeyBlock == 0 && first + k.n_rows <= n_rows_);
   if (ops_.exact()) {
     ops_.for_rows(k.n_rows, [&](std::int64_t r) {
       store_kv(ops_.kernels(), kv_, first + r, k.row(r), v.row(r));
+      std::copy_n(q.row(r), q.n_cols, queries_.data() + (first + r) * q.n_cols);
     });
     return;
   }
+  // Queries and keys row by row, as they lie; values head by head, since they are turned.
+  const std::int64_t n = round_up(k.n_rows, kActivationBlock);
+  ops_.pool().parallel_for(n, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
+    Worker& s = *workers_[static_cast<std::size_t>(worker)];
+    for (std::int64_t r = begin; r < end; ++r) {
+      const bool exists = r < k.n_rows;
+      put_row(first + r, exists ? q.row(r) : nullptr, integers_->q, s);
+      put_row(first + r, exists ? k.row(r) : nullptr, integers_->k, s);
+    }
+  });
   ops_.pool().parallel_for(n_heads_, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
     for (std::int64_t head = begin; head < end; ++head) {
-      Worker& s = *workers_[static_cast<std::size_t>(worker)];
-      put_keys(head, first, k.columns(head * channels_, channels_), s);
-      put_values(head, first, v.columns(head * channels_, channels_), s);
+      put_values(head, first, v.columns(head * channels_, channels_),
+                 *workers_[static_cast<std::size_t>(worker)]);
     }
   });
 }
 
-// Rows that do not exist are zeros: they fill the last block.
-void FullAttention::put_keys(std::int64_t head, std::int64_t first, MatView k, Worker& s) {
-  Integers& kv = *integers_;
-  const std::int64_t n = round_up(k.n_rows, kActivationBlock);
-  s.row.assign(static_cast<std::size_t>(kv.k_width), 0.0f);
-  for (std::int64_t r = 0; r < n; ++r) {
-    if (r < k.n_rows) {
-      std::copy_n(k.row(r), channels_, s.row.data());
-    } else {
-      std::fill(s.row.begin(), s.row.end(), 0.0f);
+// A row of all heads. One that does not exist is null: its zeros fill the last block.
+void FullAttention::put_row(std::int64_t row, const float* x, QuantRows& rows, Worker& s) {
+  const Integers& kv = *integers_;
+  for (std::int64_t head = 0; head < n_heads_; ++head) {
+    const float* values = x ? x + head * channels_ : nullptr;
+    if (!values || kv.width != channels_) {
+      s.row.assign(static_cast<std::size_t>(kv.width), 0.0f);
+      if (values) std::copy_n(values, channels_, s.row.data());
+      values = s.row.data();
     }
-    kv.k.put(ops_.kernels(), head * kv.n_keys + first + r, 0, s.row.data(),
-             static_cast<int>(kv.k_width));
+    rows.put(ops_.kernels(), head * kv.n_keys + row, 0, values, static_cast<int>(kv.width));
   }
 }
 
@@ -173,51 +194,45 @@ void FullAttention::put_values(std::int64_t head, std::int64_t first, MatView v,
   }
 }
 
-void FullAttention::attend(MatView q, MatView out) {
-  if (q.n_rows == 0) return;
+void FullAttention::attend(std::int64_t first, MatView out) {
+  CHECK(first % kQueries == 0 && first + out.n_rows <= n_rows_);
+  if (out.n_rows == 0) return;
   if (ops_.exact()) {
-    kv_rows_.assign(static_cast<std::size_t>(q.n_rows),
+    kv_rows_.assign(static_cast<std::size_t>(out.n_rows),
                     {.kv = &kv_, .first_key = 0, .last_key = n_rows_});
-    ops_.attend(kv_rows_, q, n_heads_, out);
+    const std::int64_t width = std::int64_t{n_heads_} * channels_;
+    ops_.attend(kv_rows_, {queries_.data() + first * width, out.n_rows, width, width}, n_heads_,
+                out);
     return;
   }
   // Head by head, so that its keys and values stay in the cache.
   constexpr std::int64_t kTogether = kPanels * kQueries;
-  const std::int64_t n_parts = round_up(q.n_rows, kTogether) / kTogether;
+  const std::int64_t n_parts = round_up(out.n_rows, kTogether) / kTogether;
   ops_.pool().parallel_for(
       n_heads_ * n_parts, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
         for (std::int64_t i = begin; i < end; ++i) {
           const std::int64_t head = i / n_parts;
-          const std::int64_t first = i % n_parts * kTogether;
-          const std::int64_t n = std::min<std::int64_t>(kTogether, q.n_rows - first);
-          attend_panels(head, q.rows(first, n).columns(head * channels_, channels_),
-                        out.rows(first, n).columns(head * channels_, channels_),
+          const std::int64_t row = i % n_parts * kTogether;
+          const std::int64_t n = std::min<std::int64_t>(kTogether, out.n_rows - row);
+          attend_panels(head, first + row, out.rows(row, n).columns(head * channels_, channels_),
                         *workers_[static_cast<std::size_t>(worker)]);
         }
       });
 }
 
-// The queries as a panel; those that do not exist are zeros.
-void FullAttention::start(MatView q, Worker& s, QueryPanel& panel) {
-  const std::int64_t width = integers_->k_width;
+// Sixteen queries, from the given row of all heads' on, as a panel.
+void FullAttention::start(std::int64_t row, QueryPanel& panel) {
+  const QuantRows& rows = integers_->q;
+  const std::int64_t width = rows.width;
   const std::int64_t n_groups = width / kActivationBlock;
-  s.q.resize(kQueries, width);
-  s.row.assign(static_cast<std::size_t>(width), 0.0f);
-  for (std::int64_t r = 0; r < kQueries; ++r) {
-    if (r < q.n_rows) {
-      std::copy_n(q.row(r), channels_, s.row.data());
-    } else {
-      std::fill(s.row.begin(), s.row.end(), 0.0f);
-    }
-    s.q.put(ops_.kernels(), r, 0, s.row.data(), static_cast<int>(width));
-  }
   grow(panel.q, kQueries * width);
   grow(panel.q_scales, kQueries * n_groups);
-  ops_.kernels().pack_panel(s.q.q.data(), width, static_cast<int>(width), panel.q.data());
+  ops_.kernels().pack_panel(rows.q.data() + row * width, width, static_cast<int>(width),
+                            panel.q.data());
+  const float* scales = rows.scales.data() + row * n_groups;
   for (std::int64_t r = 0; r < kQueries; ++r) {
     for (std::int64_t g = 0; g < n_groups; ++g) {
-      panel.q_scales[static_cast<std::size_t>(g * kQueries + r)] =
-          s.q.scales[static_cast<std::size_t>(r * n_groups + g)];
+      panel.q_scales[static_cast<std::size_t>(g * kQueries + r)] = scales[r * n_groups + g];
     }
   }
   grow(panel.values, std::int64_t{channels_} * kQueries);
@@ -225,14 +240,10 @@ void FullAttention::start(MatView q, Worker& s, QueryPanel& panel) {
   std::fill_n(panel.sum, kQueries, 0.0f);
 }
 
-void FullAttention::attend_panels(std::int64_t head, MatView q, MatView out, Worker& s) {
+void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView out, Worker& s) {
   const Kernels& kernels = ops_.kernels();
   const Integers& kv = *integers_;
-  const int n_panels = q.n_rows > kQueries ? 2 : 1;
-  const auto rows_of = [&](MatView x, int p) {
-    const std::int64_t first = std::int64_t{p} * kQueries;
-    return x.rows(first, std::min<std::int64_t>(kQueries, x.n_rows - first));
-  };
+  const int n_panels = out.n_rows > kQueries ? 2 : 1;
   const auto multiply = [&](const PanelView panels[kPanels], const QuantView& x, int n,
                             float* const sums[kPanels]) {
     if (n_panels == 2) {
@@ -246,11 +257,11 @@ void FullAttention::attend_panels(std::int64_t head, MatView q, MatView out, Wor
   float* values[kPanels] = {};
   for (int p = 0; p < n_panels; ++p) {
     QueryPanel& panel = s.panels[p];
-    start(rows_of(q, p), s, panel);
+    start(head * kv.n_keys + first + p * kQueries, panel);
     queries[p] = {.q = panel.q.data(),
                   .scales = panel.q_scales.data(),
                   .offsets = nullptr,
-                  .k = static_cast<int>(kv.k_width),
+                  .k = static_cast<int>(kv.width),
                   .group = kActivationBlock,
                   .zero = kernels.panel_zero,
                   .starts = true};
@@ -281,15 +292,8 @@ void FullAttention::attend_panels(std::int64_t head, MatView q, MatView out, Wor
     multiply(weights, kv.v.view(head * channels_, key), channels_, values);
   }
   for (int p = 0; p < n_panels; ++p) {
-    const QueryPanel& panel = s.panels[p];
-    const MatView rows = rows_of(out, p);
-    for (std::int64_t r = 0; r < rows.n_rows; ++r) {
-      const float inverse = 1.0f / panel.sum[r];
-      float* to = rows.row(r);
-      for (int c = 0; c < channels_; ++c) {
-        to[c] = panel.values[static_cast<std::size_t>(c * kQueries + r)] * inverse;
-      }
-    }
+    const std::int64_t row = std::int64_t{p} * kQueries;
+    s.panels[p].finish(out.rows(row, std::min<std::int64_t>(kQueries, out.n_rows - row)));
   }
 }
 

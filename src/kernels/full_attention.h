@@ -3,11 +3,12 @@
 //
 //   FullAttention attention(ops);
 //   attention.begin(n_rows, n_heads, channels);
-//   attention.put(first, k, v);    // all rows, in stretches that begin at multiples of 64
-//   attention.attend(q, out);      // any rows
+//   attention.put(first, q, k, v);   // all rows, in stretches that begin at multiples of 64
+//   attention.attend(first, out);    // any of them
 //
-// Exact: f32. Otherwise keys, values and probabilities are integers of eight bits: those of a query
-// and of a key with one scale per 32 channels, values and probabilities with one per 32 keys.
+// Exact: f32. Otherwise queries, keys, values and probabilities are integers of eight bits: those
+// of a query and of a key with one scale per 32 channels, values and probabilities with one per 32
+// keys.
 #pragma once
 
 #include <cstddef>
@@ -28,20 +29,22 @@ class FullAttention {
 
   // Forgets all keys. The memory is kept.
   void begin(std::int64_t n_rows, int n_heads, int channels);
-  // k and v [n, n_heads · channels] of the rows [first, first + n).
-  void put(std::int64_t first, MatView k, MatView v);
-  // q and out [n, n_heads · channels]; scores are q·k as they come. All rows must have been put.
-  void attend(MatView q, MatView out);
+  // q, k and v [n, n_heads · channels] of the rows [first, first + n).
+  void put(std::int64_t first, MatView q, MatView k, MatView v);
+  // out [n, n_heads · channels] of the rows [first, first + n); scores are q·k as they come. All
+  // rows must have been put, and `first` is a multiple of 16.
+  void attend(std::int64_t first, MatView out);
 
  private:
-  struct Integers;    // keys and values in eight bits
+  struct QuantRows;   // rows of eight bits
+  struct Integers;    // queries, keys and values in eight bits
   struct QueryPanel;  // 16 queries of one head
   struct Worker;      // buffers of one thread
 
-  void put_keys(std::int64_t head, std::int64_t first, MatView k, Worker& s);
+  void put_row(std::int64_t row, const float* x, QuantRows& rows, Worker& s);
   void put_values(std::int64_t head, std::int64_t first, MatView v, Worker& s);
-  void start(MatView q, Worker& s, QueryPanel& panel);
-  void attend_panels(std::int64_t head, MatView q, MatView out, Worker& s);
+  void start(std::int64_t row, QueryPanel& panel);
+  void attend_panels(std::int64_t head, std::int64_t first, MatView out, Worker& s);
 
   Ops& ops_;
   std::int64_t n_rows_ = 0;
@@ -49,6 +52,7 @@ class FullAttention {
   int channels_ = 0;
 
   // Exact.
+  std::vector<float> queries_;  // [n_rows, n_heads · channels]
   KvView kv_;
   std::vector<std::byte> kv_bytes_;
   std::vector<std::byte*> kv_blocks_;

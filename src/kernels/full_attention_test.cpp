@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/dispatch.h"
+#include "kernels/tables.h"
 
 namespace fourfold {
 namespace {
@@ -51,11 +52,12 @@ std::vector<float> attend(Rows& rows, const Run& run) {
     attention.begin(rows.n, kHeads, rows.channels);
     for (std::int64_t first = 0; first < rows.n; first += run.stretch) {
       const std::int64_t n = std::min(run.stretch, rows.n - first);
-      attention.put(first, rows.view(rows.k).rows(first, n), rows.view(rows.v).rows(first, n));
+      attention.put(first, rows.view(rows.q).rows(first, n), rows.view(rows.k).rows(first, n),
+                    rows.view(rows.v).rows(first, n));
     }
     for (std::int64_t first = 0; first < rows.n; first += run.stretch) {
       const std::int64_t n = std::min(run.stretch, rows.n - first);
-      attention.attend(rows.view(rows.q).rows(first, n), rows.view(out).rows(first, n));
+      attention.attend(first, rows.view(out).rows(first, n));
     }
   }
   return out;
@@ -94,6 +96,94 @@ double relative_error(const std::vector<float>& a, const std::vector<double>& b)
     norm += b[i] * b[i];
   }
   return std::sqrt(difference / norm);
+}
+
+// A running softmax over stretches of scores, as a table makes it.
+struct RunningSoftmax {
+  std::vector<float> max = std::vector<float>(kPanelRows, -INFINITY);
+  std::vector<float> sum = std::vector<float>(kPanelRows);
+  std::vector<float> correction = std::vector<float>(kPanelRows);
+  std::vector<std::int8_t> weights;  // [n_keys, 16]
+  std::vector<float> scales;
+
+  void add(const Kernels& kernels, const std::vector<float>& scores, int n_visible) {
+    const int n_keys = static_cast<int>(scores.size()) / kPanelRows;
+    std::vector<std::uint8_t> panel(scores.size());
+    scales.assign(static_cast<std::size_t>(n_keys / kActivationBlock * kPanelRows), 0.0f);
+    kernels.softmax_panel({.scores = scores.data(),
+                           .n_keys = n_keys,
+                           .n_visible = n_visible,
+                           .max = max.data(),
+                           .sum = sum.data(),
+                           .correction = correction.data(),
+                           .panel = panel.data(),
+                           .scales = scales.data()});
+    read_panel(kernels, panel, n_keys);
+  }
+
+  // The order of a panel's bytes is the table's own: one key at a time tells its weights.
+  void read_panel(const Kernels& kernels, const std::vector<std::uint8_t>& panel, int n_keys) {
+    const auto n = static_cast<std::size_t>(n_keys);
+    const std::vector<float> ones(n * kPanelRows / kActivationBlock, 1.0f);
+    const std::vector<float> x_scales(n / kActivationBlock, 1.0f);
+    weights.assign(n * kPanelRows, 0);
+    for (std::size_t key = 0; key < n; ++key) {
+      std::vector<std::int8_t> q(n);
+      std::vector<std::int32_t> sums(n / kSumBlock);
+      q[key] = 1;
+      sums[key / kSumBlock] = 1;
+      float out[kPanelRows] = {};
+      kernels.matmul_panel({.q = panel.data(),
+                            .scales = ones.data(),
+                            .offsets = nullptr,
+                            .k = n_keys,
+                            .group = kActivationBlock,
+                            .zero = kernels.panel_zero,
+                            .starts = true},
+                           {.q = q.data(),
+                            .q_fine = nullptr,
+                            .scales = x_scales.data(),
+                            .sums = sums.data(),
+                            .q_stride = n_keys,
+                            .scale_stride = n_keys / kActivationBlock,
+                            .sum_stride = n_keys / kSumBlock},
+                           1, out);
+      for (std::size_t r = 0; r < kPanelRows; ++r) {
+        weights[key * kPanelRows + r] = static_cast<std::int8_t>(out[r]);
+      }
+    }
+  }
+};
+
+TEST(SoftmaxPanel, HasTheSameBitsInEveryTable) {
+  struct Stretch {
+    int n_keys, n_visible;
+    float spread;
+  };
+  for (const Kernels* kernels : usable_kernels()) {
+    RunningSoftmax expected, made;
+    std::uint32_t seed = 1;
+    for (const auto& [n_keys, n_visible, spread] :
+         {Stretch{64, 64, 1.0f}, {32, 17, 10.0f}, {96, 65, 1000.0f}, {32, 1, 1.0f}}) {
+      std::mt19937 random(seed++);
+      std::normal_distribution<float> normal(0.0f, spread);
+      std::vector<float> scores(static_cast<std::size_t>(n_keys * kPanelRows));
+      for (float& score : scores) score = normal(random);
+      expected.add(kScalarKernels, scores, n_visible);
+      made.add(*kernels, scores, n_visible);
+      EXPECT_EQ(made.weights, expected.weights) << kernels->name << ", spread " << spread;
+      EXPECT_EQ(made.scales, expected.scales) << kernels->name << ", spread " << spread;
+      EXPECT_EQ(made.max, expected.max) << kernels->name;
+      EXPECT_EQ(made.sum, expected.sum) << kernels->name;
+      EXPECT_EQ(made.correction, expected.correction) << kernels->name;
+      for (int key = 0; key < n_keys; ++key) {
+        const std::int8_t weight = expected.weights[static_cast<std::size_t>(key * kPanelRows)];
+        EXPECT_GE(weight, 0);
+        EXPECT_TRUE(key < n_visible || weight == 0) << key;
+      }
+    }
+    EXPECT_EQ(*std::ranges::max_element(expected.weights), 127);  // the largest of a group
+  }
 }
 
 class FullAttentions : public testing::TestWithParam<std::tuple<int, int>> {

@@ -23,7 +23,7 @@ namespace {
 constexpr int kDepth = 1024;
 constexpr int kTokens = 12;  // whole tiles of every table
 constexpr int kElements = 1536;
-constexpr int kMostCases = 64;
+constexpr int kMostCases = 96;
 
 struct Case {
   std::string name;
@@ -139,6 +139,7 @@ void add_blocks(const Kernels& k) {
     // A row's last load may reach into what lies behind it.
     const auto bytes = plain_bytes(static_cast<std::size_t>(kPanelRows * stride + 64));
     constexpr std::int64_t kUnits = std::int64_t{kPanelRows} * kDepth;
+    // What the numbers are does not matter, so the same bytes serve as interleaved ones.
     if (packer.pack) {
       const bool has_min = traits(type).has_min;
       std::vector<float> scales(kUnits / kSumBlock);
@@ -147,6 +148,12 @@ void add_blocks(const Kernels& k) {
                          packer.pack(bytes.data(), stride, kDepth,
                                      {q.data(), scales.data(), has_min ? offsets.data() : nullptr});
                        }});
+      cases.push_back({"pack interleaved " + std::string(name(type)), kUnits,
+                       [=, offsets = scales, q = std::vector<std::uint8_t>(kUnits)]() mutable {
+                         packer.pack_interleaved(
+                             bytes.data(), kDepth,
+                             {q.data(), scales.data(), has_min ? offsets.data() : nullptr});
+                       }});
     }
     if (!packer.dot) continue;
     for (const bool fine : {false, true}) {
@@ -154,6 +161,10 @@ void add_blocks(const Kernels& k) {
       cases.push_back({label("dot", name(type), fine), kUnits, [=] {
                          float acc[kPanelRows] = {};
                          packer.dot(bytes.data(), stride, kDepth, x.view(), acc);
+                       }});
+      cases.push_back({label("dot interleaved", name(type), fine), kUnits, [=] {
+                         float acc[kPanelRows] = {};
+                         packer.dot_interleaved(bytes.data(), kDepth, x.view(), acc);
                        }});
     }
   }

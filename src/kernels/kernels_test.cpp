@@ -13,6 +13,7 @@
 #include "kernels/half.h"
 #include "kernels/tables.h"
 #include "tensor/blocks.h"
+#include "tensor/interleaved_rows.h"
 #include "tensor/test_vectors.h"
 
 namespace fourfold {
@@ -360,6 +361,34 @@ TEST_P(Tables, PackBlocksAsTheyAreDefined) {
                    size_bytes(packed.type, n_columns), n_columns, x.view(n_columns), acc.data());
         expect_same_bits(acc, expected_acc);
       }
+    }
+  }
+}
+
+TEST_P(Tables, InterleavedBlocksAreTheSameWeights) {
+  for (const PackedType& packed : kPackedTypes) {
+    SCOPED_TRACE(name(packed.type));
+    const int k = traits(packed.type).block == 32 ? 96 : 512;
+    const Packer& packer = table.*packed.packer;
+    if (!packer.pack) continue;
+    const auto blocks = make_blocks(packed, kPanelRows * k, false);
+    std::vector<std::byte> panel(blocks.size());
+    interleave_rows(packed.type, blocks.data(), size_bytes(packed.type, k), panel.data());
+    const auto* in_file = reinterpret_cast<const std::uint8_t*>(blocks.data());
+    const auto* interleaved = reinterpret_cast<const std::uint8_t*>(panel.data());
+    Panel expected(packed.type, k), actual(packed.type, k);
+    packer.pack(in_file, size_bytes(packed.type, k), k, expected.out());
+    packer.pack_interleaved(interleaved, k, actual.out());
+    EXPECT_EQ(actual.q, expected.q);
+    expect_same_bits(actual.scales, expected.scales);
+    expect_same_bits(actual.offsets, expected.offsets);
+    if (!packer.dot) continue;
+    for (const bool fine : {false, true}) {
+      const Quantized x(ref, random_floats(k, 33), fine);
+      std::vector<float> acc = random_floats(kPanelRows, 34), expected_acc = acc;
+      packer.dot(in_file, size_bytes(packed.type, k), k, x.view(k), expected_acc.data());
+      packer.dot_interleaved(interleaved, k, x.view(k), acc.data());
+      expect_same_bits(acc, expected_acc);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "kernels/ops_scratch.h"
 #include "tensor/blocks.h"
+#include "tensor/interleaved_rows.h"
 
 namespace fourfold {
 namespace {
@@ -47,6 +48,17 @@ Packer packer_of(const Kernels& kernels, DType type) {
     case DType::MXFP4: return kernels.mxfp4;
     default: return {};
   }
+}
+
+const std::uint8_t* bytes_of(const std::byte* p) {
+  return reinterpret_cast<const std::uint8_t*>(p);
+}
+
+// The 16 rows from first_row on in their other layout, or null.
+const std::uint8_t* interleaved_panel(const Matrix& w, std::int64_t first_row) {
+  static_assert(kInterleave == kPanelRows);
+  if (!w.interleaved) return nullptr;
+  return bytes_of(w.interleaved->panel(first_row / kPanelRows));
 }
 
 // The activations from a k on.
@@ -190,8 +202,12 @@ bool Ops::dot_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, 
   Scratch::grow(s.acc, kPanelRows);
   for (int p = 0; p < n_panels; ++p, first_row += kPanelRows) {
     std::fill_n(s.acc.begin(), kPanelRows, 0.0f);
-    packer.dot(reinterpret_cast<const std::uint8_t*>(w.row(first_row)), w.row_bytes(),
-               static_cast<int>(w.n_cols), x, s.acc.data());
+    const int k = static_cast<int>(w.n_cols);
+    if (const std::uint8_t* panel = interleaved_panel(w, first_row)) {
+      packer.dot_interleaved(panel, k, x, s.acc.data());
+    } else {
+      packer.dot(bytes_of(w.row(first_row)), w.row_bytes(), k, x, s.acc.data());
+    }
     if (clip.clips()) {
       kernels_.clamp(s.acc.data(), clip.low, clip.high, kPanelRows, s.acc.data());
     }
@@ -244,12 +260,17 @@ PanelView Ops::pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_
   const int n_rows = static_cast<int>(std::min<std::int64_t>(kPanelRows, w.n_rows - first_row));
   const Packer packer = packer_of(kernels_, w.dtype);
   const bool direct = packer.pack && n_rows == kPanelRows;
-  const std::byte* start = w.row(first_row) + size_bytes(w.dtype, k);
+  const std::int64_t offset = size_bytes(w.dtype, k);
   if (direct) {
-    packer.pack(
-        reinterpret_cast<const std::uint8_t*>(start), w.row_bytes(), depth,
-        {.q = panel.q.data(), .scales = panel.scales.data(), .offsets = panel.offsets.data()});
+    const PanelOut out = {
+        .q = panel.q.data(), .scales = panel.scales.data(), .offsets = panel.offsets.data()};
+    if (const std::uint8_t* interleaved = interleaved_panel(w, first_row)) {
+      packer.pack_interleaved(interleaved + kPanelRows * offset, depth, out);
+    } else {
+      packer.pack(bytes_of(w.row(first_row) + offset), w.row_bytes(), depth, out);
+    }
   } else {
+    const std::byte* start = w.row(first_row) + offset;
     if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
       std::fill(s.rows.begin(), s.rows.end(), std::int8_t{0});
       std::fill(panel.scales.begin(), panel.scales.end(), 0.0f);

@@ -54,6 +54,14 @@ struct Product {
   std::int64_t first_row = 0;
 };
 
+// What a gated feed-forward makes of rows: gelu(gate · x) ⊙ up · x, each product within its bounds,
+// and all within those of the product that follows.
+struct GatedProduct {
+  const Matrix* gate = nullptr;
+  const Matrix* up = nullptr;
+  Clip gate_clip, up_clip, clip;
+};
+
 // One query row of attention: it sees the keys [first_key, last_key) of its sequence.
 struct AttentionRow {
   const KvView* kv = nullptr;
@@ -82,6 +90,12 @@ class Ops {
   void matmul_group(std::initializer_list<Product> products, Activations& x) {
     matmul_group(std::span(products.begin(), products.size()), x);
   }
+
+  // Puts the values of a gated product into `hidden`, as integers in the plain form only; columns
+  // up to a whole block are zero. The same bits as matmul, gelu_multiply and set give.
+  void gated_matmul(const GatedProduct& p, Activations& x, Activations& hidden);
+  // Both products meet integers, and so gated_matmul can do it.
+  bool gates_integers(const GatedProduct& p) const;
 
   void rms_norm(MatView x, const float* weight, float eps, MatView out);
   void add(MatView x, MatView y);  // x += y
@@ -155,6 +169,10 @@ class Ops {
                   Scratch& scratch, MatView out, const Clip& clip);
   void multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
                 float* const acc[]);
+  void rows_of_unit(const Matrix& w, const QuantView& x, std::int64_t unit, std::int64_t n_tokens,
+                    Scratch& s, const Clip& clip, AlignedVector<float>& out);
+  void gate_unit(const Clip& clip, std::int64_t unit, std::int64_t n_units, std::int64_t n_tokens,
+                 Scratch& s, Activations::Integers& out);
   PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
                          Scratch& scratch, ScratchPanel& panel);
 

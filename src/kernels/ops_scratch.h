@@ -28,6 +28,11 @@ struct Ops::Scratch {
   ScratchPanel panels[kPanels];
   AlignedVector<float> acc;
   std::vector<float> clipped;  // a row of activations
+  // gated products: values of some rows [n_tokens, rows], and their integers
+  AlignedVector<float> gate, up;
+  std::vector<std::int8_t> block_q;
+  std::vector<float> block_scales;
+  std::vector<std::int32_t> block_sums;
   // matmul in f32
   std::vector<float> weights;
   // attention

@@ -63,11 +63,17 @@ struct QuantView {
 using DotRows = void (*)(const std::uint8_t* rows, std::int64_t stride, int k, const QuantView& x,
                          float* acc);
 
-// A block type that a table reads straight from the file's bytes.
+// The same of a panel of 16 interleaved rows (tensor/interleaved_rows.h).
+using PackInterleaved = void (*)(const std::uint8_t* panel, int k, PanelOut out);
+using DotInterleaved = void (*)(const std::uint8_t* panel, int k, const QuantView& x, float* acc);
+
+// A block type that a table reads straight from the file's bytes, or from interleaved ones.
 struct Packer {
-  PackRows pack = nullptr;  // null: by way of unpack_blocks and pack_panel
-  int zero = 0;             // what it adds to each weight
-  DotRows dot = nullptr;    // null: by way of a panel
+  PackRows pack = nullptr;                     // null: by way of unpack_blocks and pack_panel
+  int zero = 0;                                // what it adds to each weight
+  DotRows dot = nullptr;                       // null: by way of a panel
+  PackInterleaved pack_interleaved = nullptr;  // there if pack is
+  DotInterleaved dot_interleaved = nullptr;    // there if dot is
 };
 
 // Online softmax over one block of keys for n_queries query vectors that share a KV head.

@@ -8,6 +8,8 @@
 
 namespace fourfold {
 
+class InterleavedMatrix;
+
 // A weight matrix [n_rows, n_cols], rows contiguous; the bytes belong to the checkpoint's mapping.
 struct Matrix {
   DType dtype = DType::F32;
@@ -16,13 +18,14 @@ struct Matrix {
   std::int64_t n_cols = 0;
   float scale = 1.0f;  // multiplies every weight (NVFP4 side tensors, formats.md 2.6)
   bool fine = false;   // meets activations in their 15-bit form; fixed when the model is loaded
+  const InterleavedMatrix* interleaved = nullptr;  // the same rows in another layout, or null
 
   bool empty() const { return data == nullptr; }
   std::int64_t row_bytes() const { return size_bytes(dtype, n_cols); }
   const std::byte* row(std::int64_t r) const { return data + r * row_bytes(); }
   // The rows [first, first + n).
   Matrix rows(std::int64_t first, std::int64_t n) const {
-    return {dtype, row(first), n, n_cols, scale, fine};
+    return {dtype, row(first), n, n_cols, scale, fine, nullptr};
   }
 };
 

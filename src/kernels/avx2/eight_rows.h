@@ -46,6 +46,17 @@ inline Lanes to_floats(Bytes dwords) { return {_mm256_cvtepi32_ps(dwords.v)}; }
 inline Lanes as_floats(Bytes dwords) { return {_mm256_castsi256_ps(dwords.v)}; }
 inline Lanes low_half(Bytes dwords) { return {fourfold::low_half(dwords.v)}; }
 
+// What lies side by side for all rows: dwords, f16 numbers, bytes as dwords.
+inline Bytes load_dwords(const std::uint8_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+inline Lanes load_halves(const std::uint8_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline Bytes load_single_bytes(const std::uint8_t* p) {
+  return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+}
+
 // Half of a panel [k / 4][row][4].
 inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
   for (int i = 0; i < 4; ++i) {
@@ -72,8 +83,7 @@ inline void put_quads(std::uint8_t* p, const Bytes quads[4]) {
 // Two blocks of 2 + 16 bytes of each row: the 16 bytes, and the 2 as the low half of a dword.
 [[gnu::always_inline]] inline void load_two_blocks(const std::uint8_t* p, std::int64_t stride,
                                                    Bytes heads[2], Bytes quads[2][4]) {
-  __m256i first[4], middle[4], last[4],
-      shifted[4];  // from bytes 0, 16, 20 and 2 on
+  __m256i first[4], middle[4], last[4], shifted[4];  // from bytes 0, 16, 20 and 2 on
   for (int i = 0; i < 4; ++i) {
     first[i] = load_pair(p, stride, i);
     middle[i] = load_pair(p + 16, stride, i);

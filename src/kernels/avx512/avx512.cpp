@@ -125,7 +125,8 @@ template <int P, int T, int kGroup, bool kOffsets, bool kFine>
   }
 }
 
-// Eight accumulators and as many sums leave registers for what is loaded.
+// Twelve accumulators and as many sums leave registers for what is loaded, where that is little;
+// else eight.
 template <int P, int kGroup, bool kOffsets, bool kFine>
 inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens, float* const* acc) {
   int t = 0;
@@ -137,6 +138,7 @@ inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens, f
     }
   };
   if constexpr (P == 1) tiles.template operator()<8>();
+  if constexpr (P == 2 && !kFine && !kOffsets) tiles.template operator()<6>();
   tiles.template operator()<4>();
   tiles.template operator()<2>();
   tiles.template operator()<1>();

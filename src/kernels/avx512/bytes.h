@@ -40,8 +40,30 @@ inline Lanes to_floats(Bytes dwords) { return {_mm512_cvtepi32_ps(dwords.v)}; }
 inline Lanes as_floats(Bytes dwords) { return {_mm512_castsi512_ps(dwords.v)}; }
 // And back.
 inline Bytes as_bytes(Lanes a) { return {_mm512_castps_si512(a.v)}; }
+inline Bytes add_dwords(Bytes a, Bytes b) { return {_mm512_add_epi32(a.v, b.v)}; }
+// Four values of each lane, rounded to nearest even, as the bytes of its dword: 0 <= a < 127.5.
+inline Bytes to_bytes(const Lanes a[4]) {
+  const auto pair = [&](int i) {
+    return _mm512_packs_epi32(_mm512_cvtps_epi32(a[i].v), _mm512_cvtps_epi32(a[i + 1].v));
+  };
+  const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return {_mm512_shuffle_epi8(_mm512_packs_epi16(pair(0), pair(2)), _mm512_broadcast_i32x4(order))};
+}
+// sums + the four bytes of each dword, which are at most 127.
+inline Bytes add_quads(Bytes sums, Bytes quads) {
+  return {_mm512_dpbusd_epi32(sums.v, quads.v, _mm512_set1_epi8(1))};
+}
 // The f16 in the low half of each dword.
 inline Lanes low_half(Bytes dwords) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(dwords.v))}; }
+
+// What lies side by side for all rows: dwords, f16 numbers, bytes as dwords.
+inline Bytes load_dwords(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+inline Lanes load_halves(const std::uint8_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline Bytes load_single_bytes(const std::uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
 
 // 16 bytes of the rows i, 4 + i, 8 + i, 12 + i.
 inline __m512i load_every_fourth(const std::uint8_t* p, std::int64_t stride, int i) {

@@ -103,6 +103,19 @@ inline Lanes low_half(Bytes dwords) {
   return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(dwords.v[i]))); });
 }
 
+// What lies side by side for all rows: dwords, f16 numbers, bytes as dwords.
+inline Bytes load_dwords(const std::uint8_t* p) {
+  return each_dwords([p](int i) { return vreinterpretq_u32_u8(vld1q_u8(p + 16 * i)); });
+}
+inline Lanes load_halves(const std::uint8_t* p) {
+  const float16x8_t halves = vreinterpretq_f16_u8(vld1q_u8(p));
+  return {{vcvt_f32_f16(vget_low_f16(halves)), vcvt_f32_f16(vget_high_f16(halves))}};
+}
+inline Bytes load_single_bytes(const std::uint8_t* p) {
+  const uint16x8_t words = vmovl_u8(vld1_u8(p));
+  return {{vmovl_u16(vget_low_u16(words)), vmovl_u16(vget_high_u16(words))}};
+}
+
 // 16 bytes of each row, four at a time. Left to itself the compiler calls it, and empties the
 // registers for that.
 [[gnu::always_inline]] inline void load_quads(const std::uint8_t* p, std::int64_t stride,

@@ -120,6 +120,8 @@ inline Lanes load_int8(const std::int8_t* p) {
   return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
 }
+// Of 16.
+inline std::int32_t sum_int8(const std::int8_t* p) { return vaddlvq_s8(vld1q_s8(p)); }
 // Rounds to nearest even; |a| <= 127.
 inline void store_int8(std::int8_t* p, Lanes a) {
   const auto pairs = [&](int i) {

@@ -15,7 +15,7 @@ int channels_of(const TextConfig& config, bool sliding) {
 }  // namespace
 
 Result<std::shared_ptr<const TextModel>> TextModel::load(
-    std::shared_ptr<const Checkpoint> checkpoint, TextConfig config) {
+    std::shared_ptr<const Checkpoint> checkpoint, TextConfig config, bool interleave) {
   TextWeights weights;
   const WeightReport report = bind_text_weights(*checkpoint, config, weights);
   if (!report.complete()) {
@@ -24,6 +24,10 @@ Result<std::shared_ptr<const TextModel>> TextModel::load(
   auto model = std::shared_ptr<TextModel>(
       new TextModel(std::move(checkpoint), std::move(config), std::move(weights)));
   model->notes_ = report.notes;
+  if (interleave) {
+    model->interleaved_ =
+        std::make_unique<InterleavedWeights>(model->weights_, *model->checkpoint_);
+  }
   return std::shared_ptr<const TextModel>(std::move(model));
 }
 

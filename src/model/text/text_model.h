@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "formats/checkpoint.h"
 #include "formats/model_config.h"
+#include "model/text/interleaved_weights.h"
 #include "model/text/rope.h"
 #include "model/text/weights.h"
 
@@ -16,14 +17,17 @@ namespace fourfold {
 
 class TextModel {
  public:
-  // FailedPrecondition listing missing, mis-shaped and unexpected tensors.
+  // FailedPrecondition listing missing, mis-shaped and unexpected tensors. `interleave`: with room
+  // for interleaved copies of its matrices.
   static Result<std::shared_ptr<const TextModel>> load(std::shared_ptr<const Checkpoint> checkpoint,
-                                                       TextConfig config);
+                                                       TextConfig config, bool interleave = false);
 
   const TextConfig& config() const { return config_; }
   const TextWeights& weights() const { return weights_; }
   const Rope& rope(bool sliding) const { return sliding ? sliding_ : global_; }
   const std::vector<std::string>& notes() const { return notes_; }
+  // Null without them.
+  InterleavedWeights* interleaved() const { return interleaved_.get(); }
 
   // Pairs of K that the folded cache form keeps; 0 when layer `i` cannot be folded.
   int foldable_pairs(int i) const;
@@ -37,6 +41,7 @@ class TextModel {
   Rope sliding_;
   Rope global_;
   std::vector<std::string> notes_;
+  std::unique_ptr<InterleavedWeights> interleaved_;
 };
 
 }  // namespace fourfold

@@ -16,7 +16,7 @@ namespace fourfold {
 namespace {
 
 // Patches that go through a layer together: what is as wide as the FFN exists for so many only.
-constexpr std::int64_t kTileRows = 512;
+constexpr std::int64_t kTileRows = 640;
 // Columns of weights that were padded to whole blocks meet zeros.
 constexpr std::int64_t kPadding = 32;
 constexpr float kLayerNormEps = 1e-5f;  // of the form without a tower
@@ -114,6 +114,7 @@ struct VisionEncoder::Scratch {
   Buffer pixels;          // [tile, 768]
   Buffer pooled;          // [n soft, D]
   LinearInput input, hidden;
+  Activations gated;  // integers of [tile, F]
   Activations pixels_in;
   Buffer columns_read, rows_read;     // of the position table
   MatView column_values, row_values;  // [grid width, D], [grid height, D]
@@ -184,7 +185,7 @@ Status VisionEncoder::run_tower(const Patches& patches, const std::function<bool
   for (int layer = 0; layer < config_.n_layers; ++layer) {
     if (go_on && !go_on()) return Error{Code::Cancelled, "vision: cancelled"};
     // Every patch sees every other one: all keys first, then tile by tile.
-    for (const Tile& tile : tiles) store_keys_and_values(layer, tile);
+    for (const Tile& tile : tiles) prepare_attention(layer, tile);
     for (const Tile& tile : tiles) {
       attention(layer, tile);
       feed_forward(layer, tile);
@@ -249,18 +250,21 @@ void VisionEncoder::norm_and_rotate(MatView heads, const float* norm, const Tile
   });
 }
 
-// K = rope(rms(Wk·h) ⊙ w_k), V = rms(Wv·h) without weight.
-void VisionEncoder::store_keys_and_values(int layer, const Tile& tile) {
+// Q = rope(rms(Wq·h) ⊙ w_q), K = rope(rms(Wk·h) ⊙ w_k), V = rms(Wv·h) without weight.
+void VisionEncoder::prepare_attention(int layer, const Tile& tile) {
   const VisionLayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
   const int C = config_.head_dim;
   const std::int64_t D = config_.width;
   const MatView normed = s_->normed.view(tile.n_rows, D);
+  const MatView q = s_->q.view(tile.n_rows, D);
   const MatView k = s_->k.view(tile.n_rows, D);
   const MatView v = s_->v.view(tile.n_rows, D);
   ops_.rms_norm(stream(tile), w.pre_attn_norm, config_.rms_eps, normed);
   s_->input.set(normed);
+  apply(ops_, w.q, s_->input, q);
   apply(ops_, w.k, s_->input, k);
   apply(ops_, w.v, s_->input, v);
+  norm_and_rotate(q, w.q_norm, tile);
   norm_and_rotate(k, w.k_norm, tile);
   ops_.for_rows(tile.n_rows, [&](std::int64_t r) {
     for (std::int64_t h = 0; h < D; h += C) {
@@ -268,7 +272,16 @@ void VisionEncoder::store_keys_and_values(int layer, const Tile& tile) {
       ops_.kernels().rms_norm(value, nullptr, C, config_.rms_eps, value);
     }
   });
-  s_->attention.put(tile.first, k, v);
+  s_->attention.put(tile.first, q, k, v);
+}
+
+// x += rms(y) ⊙ norm, a row at a time while it is in the cache.
+void VisionEncoder::add_normed(MatView x, MatView y, const float* norm) {
+  const int D = config_.width;
+  ops_.for_rows(x.n_rows, [&](std::int64_t r) {
+    ops_.kernels().rms_norm(y.row(r), norm, D, config_.rms_eps, y.row(r));
+    ops_.kernels().add(x.row(r), y.row(r), D);
+  });
 }
 
 // x += rms(Wo·attention(h))
@@ -276,40 +289,49 @@ void VisionEncoder::attention(int layer, const Tile& tile) {
   const VisionLayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t D = config_.width;
   const MatView x = stream(tile);
-  const MatView normed = s_->normed.view(tile.n_rows, D);
-  const MatView q = s_->q.view(tile.n_rows, D);
   const MatView heads = s_->heads.view(tile.n_rows, D);
   const MatView attn = s_->attn.view(tile.n_rows, D);
-  ops_.rms_norm(x, w.pre_attn_norm, config_.rms_eps, normed);
-  s_->input.set(normed);
-  apply(ops_, w.q, s_->input, q);
-  norm_and_rotate(q, w.q_norm, tile);
-  s_->attention.attend(q, heads);
+  s_->attention.attend(tile.first, heads);
   s_->input.set(heads);
   apply(ops_, w.o, s_->input, attn);
-  ops_.rms_norm(attn, w.post_attn_norm, config_.rms_eps, attn);
-  ops_.add(x, attn);
+  add_normed(x, attn, w.post_attn_norm);
 }
 
 // x += rms(Wdown·(gelu(Wgate·h) ⊙ Wup·h))
 void VisionEncoder::feed_forward(int layer, const Tile& tile) {
   const VisionLayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t D = config_.width;
-  const std::int64_t F = config_.ffn_width;
   const MatView x = stream(tile);
   const MatView normed = s_->normed.view(tile.n_rows, D);
-  const MatView gate = s_->gate.view(tile.n_rows, F);
-  const MatView up = s_->up.view(tile.n_rows, F);
   const MatView mlp = s_->mlp.view(tile.n_rows, D);
   ops_.rms_norm(x, w.pre_mlp_norm, config_.rms_eps, normed);
   s_->input.set(normed);
-  apply(ops_, w.gate, s_->input, gate);
-  apply(ops_, w.up, s_->input, up);
-  ops_.gelu_multiply(gate, up, gate);
-  s_->hidden.set(gate);
-  apply(ops_, w.down, s_->hidden, mlp);
-  ops_.rms_norm(mlp, w.post_mlp_norm, config_.rms_eps, mlp);
-  ops_.add(x, mlp);
+  if (!gate_integers(w, mlp)) {
+    const MatView gate = s_->gate.view(tile.n_rows, config_.ffn_width);
+    const MatView up = s_->up.view(tile.n_rows, config_.ffn_width);
+    apply(ops_, w.gate, s_->input, gate);
+    apply(ops_, w.up, s_->input, up);
+    ops_.gelu_multiply(gate, up, gate);
+    s_->hidden.set(gate);
+    apply(ops_, w.down, s_->hidden, mlp);
+  }
+  add_normed(x, mlp, w.post_mlp_norm);
+}
+
+// mlp = Wdown·(gelu(Wgate·h) ⊙ Wup·h) without the hidden values in f32, where all three meet
+// integers; false, and nothing was done, where they do not.
+bool VisionEncoder::gate_integers(const VisionLayerWeights& w, MatView mlp) {
+  const GatedProduct product = {.gate = &w.gate.weight,
+                                .up = &w.up.weight,
+                                .gate_clip = w.gate.out,
+                                .up_clip = w.up.out,
+                                .clip = w.down.in};
+  const Matrix& down = w.down.weight;
+  if (!ops_.gates_integers(product) || !traits(down.dtype).quantised() || down.fine) return false;
+  if (w.gate.in != w.up.in) return false;  // they would not share their input
+  ops_.gated_matmul(product, s_->input.clamped(ops_, w.gate), s_->gated);
+  ops_.matmul(down, s_->gated, mlp, w.down.out);
+  return true;
 }
 
 // The mean of 3×3 patches times sqrt(D); large bodies bring it to a standard range.

@@ -20,6 +20,7 @@
 
 namespace fourfold {
 
+struct VisionLayerWeights;
 struct VisionWeights;
 
 // Receives intermediate values under the names of the reference goldens: "layer", 3, [n, D].
@@ -82,9 +83,11 @@ class VisionEncoder {
   void add_position(float* x, std::int64_t patch);
   void embed(const Patches& patches, const Tile& tile);
   void norm_and_rotate(MatView heads, const float* norm, const Tile& tile);
-  void store_keys_and_values(int layer, const Tile& tile);
+  void prepare_attention(int layer, const Tile& tile);
+  void add_normed(MatView x, MatView y, const float* norm);
   void attention(int layer, const Tile& tile);
   void feed_forward(int layer, const Tile& tile);
+  bool gate_integers(const VisionLayerWeights& w, MatView mlp);
   MatView pool(const Patches& patches);
   std::vector<float> project(MatView pooled);
   void tap(std::string_view name, int layer, const MatView& value) {
