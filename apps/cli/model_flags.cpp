@@ -94,6 +94,10 @@ void add_mmproj_flag(CLI::App& command, EngineFlags& flags) {
         flags.options.mmproj = text;
         return {};
       });
+  // Sources disagree between 12 and 13 (audio.md 5.2).
+  add_value_flag(command,
+                 shared("--audio-keys", "N", "frames of sound that a frame sees: 12 or 13 (12)"),
+                 take_integer(flags.options.audio_keys, {12, 13}));
 }
 
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, Context& context) {

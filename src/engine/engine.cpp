@@ -97,6 +97,7 @@ MediaEncoderOptions media_options(const EngineOptions& options, const TextConfig
   MediaEncoderOptions media;
   media.text_width = config.width;
   media.mmproj = options.mmproj;
+  media.audio_keys = options.audio_keys;
   media.n_threads = n_threads;
   media.force_isa = options.force_isa;
   media.exact = options.exact;
@@ -201,7 +202,7 @@ void Engine::start_packing() {
   if (!copies) return;
   const std::uint64_t size = copies->size_bytes();
   const std::uint64_t free = read_memory_budget().size_bytes;
-  if (options_.pack == Pack::Auto && (size < kSmallestPacked || size > free / 4 * 3)) return;
+  if (options_.pack == Pack::Auto && (size < kSmallestPacked || size > free / 5 * 4)) return;
   copies->start([](std::uint64_t bytes) {
     return read_memory_budget().size_bytes >= bytes + kLeftByPacking;
   });

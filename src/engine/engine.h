@@ -50,6 +50,7 @@ struct EngineOptions {
   std::string force_isa;  // FOURFOLD_FORCE_ISA
   // Projector file of pictures and sound; "": look beside the model, "none": text only.
   std::string mmproj;
+  int audio_keys = 0;  // MediaEncoderOptions
 };
 
 struct Timings {

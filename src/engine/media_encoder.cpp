@@ -536,6 +536,13 @@ class TowerEncoder final : public MediaEncoder {
   Stats stats_;
 };
 
+// The file's, with the keys that were asked for.
+Result<std::optional<AudioConfig>> audio_config(const Checkpoint& checkpoint, int keys) {
+  auto config = TRY(load_audio_config(checkpoint));
+  if (config && keys > 0) config->left_keys = keys;
+  return config;
+}
+
 // The checkpoint that has towers: the model's own, or a projector file beside it.
 Result<Towers> find_towers(std::shared_ptr<const Checkpoint> checkpoint,
                            const MediaEncoderOptions& options, std::vector<std::string>& notes,
@@ -544,7 +551,7 @@ Result<Towers> find_towers(std::shared_ptr<const Checkpoint> checkpoint,
   std::string path = options.mmproj;
   if (path.empty()) {
     towers.vision = TRY(load_vision_config(*checkpoint));
-    towers.audio = TRY(load_audio_config(*checkpoint));
+    towers.audio = TRY(audio_config(*checkpoint, options.audio_keys));
     if (towers.vision || towers.audio || checkpoint->form() != Checkpoint::Form::Gguf) {
       return towers;
     }
@@ -554,7 +561,7 @@ Result<Towers> find_towers(std::shared_ptr<const Checkpoint> checkpoint,
   }
   towers.checkpoint = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(path)));
   towers.vision = TRY(load_vision_config(*towers.checkpoint));
-  towers.audio = TRY(load_audio_config(*towers.checkpoint));
+  towers.audio = TRY(audio_config(*towers.checkpoint, options.audio_keys));
   if (!towers.vision && !towers.audio) {
     return invalid_argument("{}: no projector file (expected an encoder of images or sound)", path);
   }

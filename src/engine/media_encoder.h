@@ -33,6 +33,7 @@ namespace fourfold {
 struct MediaEncoderOptions {
   int text_width = 0;  // D of the text body: towers of another width are refused
   std::string mmproj;  // a projector file; "": look beside the model; "none": no eyes, no ears
+  int audio_keys = 0;  // keys that sound sees, itself included; 0: what the file says, or 12
   int n_threads = 1;
   std::string force_isa;
   bool exact = false;

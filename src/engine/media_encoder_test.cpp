@@ -281,6 +281,25 @@ TEST_F(MediaEncoderTest, StandsManyThreads) {
 
 // --- sounds ---
 
+TEST_F(MediaEncoderTest, SoundSeesAsManyKeysAsAskedFor) {
+  use_towers();
+  const auto rows_with = [&](int keys) {
+    options_.audio_keys = keys;
+    media_.reset();
+    const auto look =
+        look_at(part(Part::Kind::Audio, test_media::sound(test_sound::tone(440, 32'000))));
+    EXPECT_TRUE(encode(look).ok());
+    return look.source.blocks.front().rows->values;
+  };
+  const std::vector<float> usual = rows_with(0);
+  EXPECT_EQ(rows_with(12), usual);
+  const std::vector<float> more = rows_with(13);
+  ASSERT_EQ(more.size(), usual.size());
+  // The first 12 frames have no thirteenth behind them.
+  const auto first = std::mismatch(more.begin(), more.end(), usual.begin()).first - more.begin();
+  EXPECT_EQ(first / options_.text_width, 12);
+}
+
 TEST_F(MediaEncoderTest, HearsASoundAndAStretchOfIt) {
   use_towers();
   auto sound = part(Part::Kind::Audio, test_media::sound(test_sound::tone(440, 32'000)));
