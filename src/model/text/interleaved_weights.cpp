@@ -7,18 +7,19 @@
 #include <csignal>
 #include <utility>
 
+#include "base/checked.h"
+
 namespace fourfold {
 namespace {
 
 // Copies begin at cache lines.
-constexpr std::uint64_t kAlignment = 64;
+constexpr std::int64_t kAlignment = 64;
 // What is copied between two looks at the memory, and then leaves the process at its old place.
 constexpr std::int64_t kStretch = 16 << 20;
 constexpr int kNice = 10;
 
 std::uint64_t aligned_size(const Matrix& w) {
-  const auto size = static_cast<std::uint64_t>(InterleavedMatrix::size_bytes(w));
-  return (size + kAlignment - 1) / kAlignment * kAlignment;
+  return static_cast<std::uint64_t>(round_up(InterleavedMatrix::size_bytes(w), kAlignment));
 }
 
 // The file's pages of these bytes leave the process; the page cache keeps them.
