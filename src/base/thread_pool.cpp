@@ -85,12 +85,13 @@ void ThreadPool::work(int worker) {
   const std::int64_t n = job_.n;
   const std::int64_t grain = job_.grain;
   const std::int64_t n_shares = 4 * n_threads();
-  const std::int64_t chunk =
-      std::max<std::int64_t>(1, (n / grain + n_shares - 1) / n_shares) * grain;
-  while (true) {
-    const std::int64_t begin = next_.fetch_add(chunk, std::memory_order_relaxed);
-    if (begin >= n) return;
+  const std::int64_t least = std::max<std::int64_t>(1, n / grain / (4 * n_shares));
+  std::int64_t begin = next_.load(std::memory_order_relaxed);
+  while (begin < n) {
+    const std::int64_t chunk = std::max(least, (n - begin) / grain / n_shares) * grain;
+    if (!next_.compare_exchange_weak(begin, begin + chunk, std::memory_order_relaxed)) continue;
     job_.call(job_.body, begin, std::min(n, begin + chunk), worker);
+    begin = next_.load(std::memory_order_relaxed);
   }
 }
 

@@ -55,11 +55,12 @@ struct Product {
 };
 
 // What a gated feed-forward makes of rows: gelu(gate · x) ⊙ up · x, each product within its bounds,
-// and all within those of the product that follows.
+// and all within those of the product that follows, in the form of integers which that one meets.
 struct GatedProduct {
   const Matrix* gate = nullptr;
   const Matrix* up = nullptr;
   Clip gate_clip, up_clip, clip;
+  bool fine = false;
 };
 
 // One query row of attention: it sees the keys [first_key, last_key) of its sequence.
@@ -91,8 +92,8 @@ class Ops {
     matmul_group(std::span(products.begin(), products.size()), x);
   }
 
-  // Puts the values of a gated product into `hidden`, as integers in the plain form only; columns
-  // up to a whole block are zero. The same bits as matmul, gelu_multiply and set give.
+  // Puts the values of a gated product into `hidden`, as integers in one form only; columns up to a
+  // whole block are zero. The same bits as matmul, gelu_multiply and set give.
   void gated_matmul(const GatedProduct& p, Activations& x, Activations& hidden);
   // Both products meet integers, and so gated_matmul can do it.
   bool gates_integers(const GatedProduct& p) const;
@@ -125,7 +126,14 @@ class Ops {
   struct GroupPart {
     const Product* product = nullptr;
     QuantView x;
+    int unit_panels = 0;
     std::int64_t first_unit = 0;
+  };
+  // Panels that a thread takes at once, of those up to `end` which it will take.
+  struct PanelRange {
+    std::int64_t first = 0;
+    int n = 0;
+    std::int64_t end = 0;
   };
 
   // Query rows of one sequence that follow each other, times one KV head.
@@ -160,19 +168,22 @@ class Ops {
   QuantView quantized(Activations& x, bool fine);
   void matmul_exact(const Matrix& w, const MatView& x, MatView out);
   void matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip);
-  void multiply_panels(const Matrix& w, const QuantView& x, std::int64_t first_panel,
-                       Scratch& scratch, MatView out, const Clip& clip);
-  void multiply_unit(std::int64_t unit, int worker);
-  bool dot_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
-                Scratch& scratch, MatView out, const Clip& clip);
-  void panel_rows(const Matrix& w, const QuantView& x, std::int64_t first_row, int n_panels,
-                  Scratch& scratch, MatView out, const Clip& clip);
+  int panels_of_unit(const Matrix& w, std::int64_t n_tokens) const;
+  void multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s,
+                     MatView out, const Clip& clip);
+  void multiply_group_unit(std::int64_t unit, int worker);
+  void multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
+                       std::int64_t n_tokens, Scratch& s, const Clip& clip);
+  bool dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s);
+  void sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
+                  Scratch& s);
+  static void place_sums(const float* sums, MatView out);
   void multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
                 float* const acc[]);
-  void rows_of_unit(const Matrix& w, const QuantView& x, std::int64_t unit, std::int64_t n_tokens,
-                    Scratch& s, const Clip& clip, AlignedVector<float>& out);
-  void gate_unit(const Clip& clip, std::int64_t unit, std::int64_t n_units, std::int64_t n_tokens,
-                 Scratch& s, Activations::Integers& out);
+  void gate_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
+                   Scratch& s, const Clip& clip, AlignedVector<float>& values);
+  void gate_blocks(const GatedProduct& p, std::int64_t first_block, std::int64_t n_blocks,
+                   std::int64_t n_tokens, Scratch& s, Activations::Integers& out);
   PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
                          Scratch& scratch, ScratchPanel& panel);
 

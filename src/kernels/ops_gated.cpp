@@ -12,10 +12,10 @@
 namespace fourfold {
 namespace {
 
-// Rows of both matrices that become a block of each token's integers.
-constexpr std::int64_t kUnitRows = std::int64_t{kPanels} * kPanelRows;
-static_assert(kUnitRows == kActivationBlock);
-constexpr std::int64_t kUnitSums = kUnitRows / kSumBlock;
+// So many panels' rows become a block of each token's integers.
+constexpr int kBlockPanels = kActivationBlock / kPanelRows;
+static_assert(kBlockPanels == kPanels);
+constexpr std::int64_t kBlockSums = kActivationBlock / kSumBlock;
 
 }  // namespace
 
@@ -28,10 +28,12 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   const std::int64_t n_tokens = x.x_.n_rows;
   CHECK(gates_integers(p) && p.up->n_rows == p.gate->n_rows);
   CHECK(x.x_.n_cols == p.gate->n_cols && x.x_.n_cols == p.up->n_cols);
-  const std::int64_t width = round_up(p.gate->n_rows, kUnitRows);
+  const std::int64_t width = round_up(p.gate->n_rows, kActivationBlock);
   hidden.set({nullptr, n_tokens, width, width});
-  Activations::Integers& out = hidden.plain_;
+  if (n_tokens == 0) return;
+  Activations::Integers& out = p.fine ? hidden.fine_ : hidden.plain_;
   Scratch::grow(out.q, n_tokens * width);
+  if (p.fine) Scratch::grow(out.q_fine, n_tokens * width);
   Scratch::grow(out.scales, n_tokens * width / kActivationBlock);
   Scratch::grow(out.sums, n_tokens * width / kSumBlock);
   const QuantView gate_x = quantized(x, p.gate->fine);
@@ -39,48 +41,68 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   GroupTimer timer(times_);
   timer.add(*p.gate, n_tokens);
   timer.add(*p.up, n_tokens);
-  const std::int64_t n_units = width / kUnitRows;
-  pool_.parallel_for(n_units, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
-    Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      rows_of_unit(*p.gate, gate_x, unit, n_tokens, s, p.gate_clip, s.gate);
-      rows_of_unit(*p.up, up_x, unit, n_tokens, s, p.up_clip, s.up);
-      gate_unit(p.clip, unit, n_units, n_tokens, s, out);
-    }
-  });
+  const int unit = panels_of_unit(*p.gate, n_tokens);
+  pool_.parallel_for(
+      n_panels_of(*p.gate), unit, [&](std::int64_t begin, std::int64_t end, int worker) {
+        Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
+        for (std::int64_t first = begin; first < end; first += unit) {
+          const PanelRange panels{first,
+                                  static_cast<int>(std::min<std::int64_t>(unit, end - first)), end};
+          gate_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, s.gate);
+          gate_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, s.up);
+          gate_blocks(p, first / kBlockPanels, round_up(panels.n, kBlockPanels) / kBlockPanels,
+                      n_tokens, s, out);
+        }
+      });
   out.ready = true;
 }
 
-// out [n_tokens, kUnitRows]: a unit of rows, those that do not exist zero.
-void Ops::rows_of_unit(const Matrix& w, const QuantView& x, std::int64_t unit,
-                       std::int64_t n_tokens, Scratch& s, const Clip& clip,
-                       AlignedVector<float>& out) {
-  const std::int64_t first = unit * kUnitRows;
-  const std::int64_t n_rows = std::min(kUnitRows, w.n_rows - first);
-  Scratch::grow(out, n_tokens * kUnitRows);
-  if (n_rows < kUnitRows) std::fill_n(out.data(), n_tokens * kUnitRows, 0.0f);
-  multiply_panels(w.rows(first, n_rows), x, 0, s, {out.data(), n_tokens, n_rows, kUnitRows}, clip);
+// values [blocks, T, 32] = the sums of some panels; of rows that do not exist they are zero.
+void Ops::gate_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
+                      Scratch& s, const Clip& clip, AlignedVector<float>& values) {
+  multiply_panels(w, x, panels, n_tokens, s, clip);
+  const std::int64_t n_values = n_tokens * kActivationBlock;
+  const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
+  Scratch::grow(values, n_blocks * n_values);
+  for (std::int64_t b = 0; b < n_blocks; ++b) {
+    float* block = values.data() + b * n_values;
+    const std::int64_t row = panels.first * kPanelRows + b * kActivationBlock;
+    const std::int64_t n_rows = std::min<std::int64_t>(kActivationBlock, w.n_rows - row);
+    if (n_rows < kActivationBlock) std::fill_n(block, n_values, 0.0f);
+    place_sums(s.acc.data() + b * n_values, {block, n_tokens, n_rows, kActivationBlock});
+  }
 }
 
-// gelu(s.gate) ⊙ s.up, within `clip`, as a block of each token's integers.
-void Ops::gate_unit(const Clip& clip, std::int64_t unit, std::int64_t n_units,
-                    std::int64_t n_tokens, Scratch& s, Activations::Integers& out) {
+// gelu(s.gate) ⊙ s.up, within p.clip, as blocks of each token's integers.
+void Ops::gate_blocks(const GatedProduct& p, std::int64_t first_block, std::int64_t n_blocks,
+                      std::int64_t n_tokens, Scratch& s, Activations::Integers& out) {
   float* values = s.gate.data();
-  const int n = static_cast<int>(n_tokens * kUnitRows);
+  const std::int64_t n_values = n_blocks * n_tokens * kActivationBlock;
+  const int n = static_cast<int>(n_values);
   kernels_.gelu_multiply(values, s.up.data(), n, values);
-  if (clip.clips()) kernels_.clamp(values, clip.low, clip.high, n, values);
-  // The blocks of all tokens at once, then each to its row.
-  Scratch::grow(s.block_q, n_tokens * kUnitRows);
-  Scratch::grow(s.block_scales, n_tokens);
-  Scratch::grow(s.block_sums, n_tokens * kUnitSums);
-  kernels_.quantize(values, n, s.block_q.data(), nullptr, s.block_scales.data(),
-                    s.block_sums.data());
+  if (p.clip.clips()) kernels_.clamp(values, p.clip.low, p.clip.high, n, values);
+  // One block of all tokens after the other, then each to its row.
+  Scratch::grow(s.block_q, n_values);
+  if (p.fine) Scratch::grow(s.block_q_fine, n_values);
+  Scratch::grow(s.block_scales, n_blocks * n_tokens);
+  Scratch::grow(s.block_sums, n_blocks * n_tokens * kBlockSums);
+  kernels_.quantize(values, n, s.block_q.data(), p.fine ? s.block_q_fine.data() : nullptr,
+                    s.block_scales.data(), s.block_sums.data());
+  const std::int64_t row_blocks = round_up(p.gate->n_rows, kActivationBlock) / kActivationBlock;
+  const auto put = [&](const auto& from, std::int64_t n_from, std::int64_t n_to, std::int64_t size,
+                       auto& to) {
+    std::memcpy(to.data() + n_to * size, from.data() + n_from * size,
+                sizeof(from[0]) * static_cast<std::size_t>(size));
+  };
   for (std::int64_t t = 0; t < n_tokens; ++t) {
-    const std::int64_t at = t * n_units + unit;
-    std::memcpy(out.q.data() + at * kUnitRows, s.block_q.data() + t * kUnitRows, kUnitRows);
-    std::memcpy(out.scales.data() + at, s.block_scales.data() + t, sizeof(float));
-    std::memcpy(out.sums.data() + at * kUnitSums, s.block_sums.data() + t * kUnitSums,
-                kUnitSums * sizeof(std::int32_t));
+    for (std::int64_t b = 0; b < n_blocks; ++b) {
+      const std::int64_t from = b * n_tokens + t;
+      const std::int64_t to = t * row_blocks + first_block + b;
+      put(s.block_q, from, to, kActivationBlock, out.q);
+      if (p.fine) put(s.block_q_fine, from, to, kActivationBlock, out.q_fine);
+      put(s.block_scales, from, to, 1, out.scales);
+      put(s.block_sums, from, to, kBlockSums, out.sums);
+    }
   }
 }
 

@@ -9,22 +9,10 @@
 #include "kernels/ops_scratch.h"
 
 namespace fourfold {
-namespace {
-
-// The activations' rows from `first` on.
-QuantView rows_from(QuantView x, std::int64_t first) {
-  x.q += first * x.q_stride;
-  if (x.q_fine) x.q_fine += first * x.q_stride;
-  x.scales += first * x.scale_stride;
-  x.sums += first * x.sum_stride;
-  return x;
-}
-
-}  // namespace
 
 void Ops::matmul_group(std::span<const Product> products, Activations& x) {
   group_.clear();
-  std::int64_t n_units = 0;  // stretches of kPanels panels of all products
+  std::int64_t n_units = 0;  // stretches of panels, of all products
   for (const Product& product : products) {
     const Matrix& w = *product.w;
     const std::int64_t n = product.out.n_rows;
@@ -32,9 +20,10 @@ void Ops::matmul_group(std::span<const Product> products, Activations& x) {
     CHECK(product.first_row >= 0 && product.first_row + n <= x.x_.n_rows);
     if (n == 0) continue;
     if (traits(w.dtype).quantised() && !exact_) {
-      group_.push_back({&product, rows_from(quantized(x, w.fine), product.first_row), n_units});
-      constexpr std::int64_t kRows = kPanels * kPanelRows;
-      n_units += round_up(w.n_rows, kRows) / kRows;
+      const int unit = panels_of_unit(w, n);
+      group_.push_back(
+          {&product, rows_from(quantized(x, w.fine), product.first_row), unit, n_units});
+      n_units += round_up(n_panels_of(w), unit) / unit;
     } else {
       const OpTimer timer(times_, w, n);
       matmul_exact(w, x.x_.rows(product.first_row, n), product.out);
@@ -44,7 +33,7 @@ void Ops::matmul_group(std::span<const Product> products, Activations& x) {
     GroupTimer timer(times_);
     for (const GroupPart& part : group_) timer.add(*part.product->w, part.product->out.n_rows);
     pool_.parallel_for(n_units, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
-      for (std::int64_t unit = begin; unit < end; ++unit) multiply_unit(unit, worker);
+      for (std::int64_t unit = begin; unit < end; ++unit) multiply_group_unit(unit, worker);
     });
   }
   for (const Product& product : products) {
@@ -52,13 +41,16 @@ void Ops::matmul_group(std::span<const Product> products, Activations& x) {
   }
 }
 
-void Ops::multiply_unit(std::int64_t unit, int worker) {
+void Ops::multiply_group_unit(std::int64_t unit, int worker) {
   const auto after =
       std::upper_bound(group_.begin(), group_.end(), unit,
                        [](std::int64_t u, const GroupPart& part) { return u < part.first_unit; });
   const GroupPart& part = *std::prev(after);
-  multiply_panels(*part.product->w, part.x, (unit - part.first_unit) * kPanels,
-                  *scratch_[static_cast<std::size_t>(worker)], part.product->out, {});
+  const Matrix& w = *part.product->w;
+  const std::int64_t first = (unit - part.first_unit) * part.unit_panels;
+  const std::int64_t n = std::min<std::int64_t>(part.unit_panels, n_panels_of(w) - first);
+  multiply_unit(w, part.x, {first, static_cast<int>(n), n_panels_of(w)},
+                *scratch_[static_cast<std::size_t>(worker)], part.product->out, {});
 }
 
 }  // namespace fourfold

@@ -13,6 +13,23 @@ namespace fourfold {
 // much of them is near the L1 cache, and sums are not put away and fetched again too often.
 inline constexpr int kPanels = 2;
 inline constexpr int kPanelDepth = 1024;
+// A thread takes so many panels at once where they meet many tokens, kPanels of them after the
+// other for each kTileTokens: the activations of these come from afar once and not four times.
+inline constexpr int kUnitPanels = 8;
+inline constexpr int kTileTokens = 24;
+
+inline std::int64_t n_panels_of(const Matrix& w) {
+  return (w.n_rows + kPanelRows - 1) / kPanelRows;
+}
+
+// The activations' rows from `first` on.
+inline QuantView rows_from(QuantView x, std::int64_t first) {
+  x.q += first * x.q_stride;
+  if (x.q_fine) x.q_fine += first * x.q_stride;
+  x.scales += first * x.scale_stride;
+  x.sums += first * x.sum_stride;
+  return x;
+}
 
 struct Ops::ScratchPanel {
   AlignedVector<std::uint8_t> q = AlignedVector<std::uint8_t>(kPanelRows * kPanelDepth);
@@ -25,12 +42,12 @@ struct Ops::Scratch {
   std::vector<std::int8_t> rows = std::vector<std::int8_t>(kPanelRows * kPanelDepth);
   std::vector<float> row_scales = std::vector<float>(kPanelDepth / kSumBlock);
   std::vector<float> row_offsets = std::vector<float>(kPanelDepth / kSumBlock);
-  ScratchPanel panels[kPanels];
-  AlignedVector<float> acc;
+  ScratchPanel panels[kUnitPanels];
+  AlignedVector<float> acc;    // [panels, T, 16]
   std::vector<float> clipped;  // a row of activations
-  // gated products: values of some rows [n_tokens, rows], and their integers
+  // gated products: values of some rows, [rows / 32, T, 32], and their integers
   AlignedVector<float> gate, up;
-  std::vector<std::int8_t> block_q;
+  std::vector<std::int8_t> block_q, block_q_fine;
   std::vector<float> block_scales;
   std::vector<std::int32_t> block_sums;
   // matmul in f32

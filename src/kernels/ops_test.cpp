@@ -11,6 +11,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/tables.h"
 #include "tensor/blocks.h"
+#include "tensor/interleaved_rows.h"
 
 namespace fourfold {
 namespace {
@@ -192,6 +193,46 @@ TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
   }
 }
 
+// So many rows, k and tokens that threads take units of several panels, unpack them in stretches
+// and meet the tokens in tiles, with a rest of each.
+TEST(MatmulUnits, GiveTheBitsOfTokensOneByOne) {
+  constexpr int kRows = 16 * 35 + 5;
+  constexpr int kCols = 1024 + 512;
+  constexpr int kTokens = 2 * 24 + 7;
+  for (const auto& [type, fine] : {std::pair{DType::Q4_0, false}, {DType::Q6_K, true}}) {
+    const auto bytes = random_blocks(type, kRows * kCols, 8);
+    Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols, .fine = fine};
+    std::vector<std::byte> memory(static_cast<std::size_t>(InterleavedMatrix::size_bytes(w)));
+    InterleavedMatrix interleaved(w, memory.data());
+    for (int i = 0; i < interleaved.n_panels(); ++i) interleaved.fill_next();
+    auto x = random_floats(kTokens * kCols, 9);
+    const auto multiply = [&](const Kernels& table, int n_threads, int step) {
+      ThreadPool pool(n_threads);
+      Ops ops(table, pool, false);
+      Activations a;
+      std::vector<float> out(kTokens * kRows);
+      for (int t = 0; t < kTokens; t += step) {
+        const int n = std::min(step, kTokens - t);
+        a.set(view(x, kTokens, kCols).rows(t, n));
+        ops.matmul(w, a, view(out, kTokens, kRows).rows(t, n));
+      }
+      return out;
+    };
+    const auto expected = multiply(kScalarKernels, 1, 1);
+    for (const Kernels* table : usable_kernels()) {
+      for (const InterleavedMatrix* layout :
+           {static_cast<InterleavedMatrix*>(nullptr), &interleaved}) {
+        w.interleaved = layout;
+        for (const int n_threads : {1, 3}) {
+          EXPECT_EQ(multiply(*table, n_threads, kTokens), expected)
+              << table->name << ", " << name(type) << ", " << n_threads << " threads, "
+              << (layout ? "interleaved" : "as in the file");
+        }
+      }
+    }
+  }
+}
+
 // A feed-forward of F hidden values, whose last product has columns for whole blocks.
 struct FeedForward {
   static constexpr int kCols = 96;
@@ -240,9 +281,10 @@ struct FeedForward {
 };
 
 TEST(GatedMatmul, GivesTheBitsOfItsStepsOneByOne) {
-  for (const int n_hidden : {32, 53, 208}) {  // 53: one panel and a part in the last block
+  for (const int n_hidden : {32, 53, 208, 600}) {  // 53: one panel and a part in the last block
     FeedForward feed_forward(n_hidden);
-    for (const bool clips : {false, true}) {
+    for (const auto& [clips, fine] : {std::pair{false, false}, {true, false}, {true, true}}) {
+      feed_forward.product.fine = feed_forward.down.fine = fine;
       if (clips) {
         feed_forward.product.gate_clip = {.low = -1.0f, .high = 2.0f};
         feed_forward.product.up_clip = {.low = -3.0f, .high = 1.5f};

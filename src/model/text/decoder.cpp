@@ -426,12 +426,17 @@ void Decoder::attention(int layer, std::span<const BatchSegment> segments) {
 
 // out = Wdown·(gelu(Wgate·in) ⊙ (Wup·in)).
 void Decoder::dense_mlp(const LayerWeights& w, MatView in, MatView out) {
-  const MatView gate = Scratch::view(s_->gate, in.n_rows, w.gate.n_rows);
-  const MatView up = Scratch::view(s_->up, in.n_rows, w.gate.n_rows);
   s_->normed_q.set(in);
-  ops_.matmul_group({{&w.gate, gate}, {&w.up, up}}, s_->normed_q);
-  ops_.gelu_multiply(gate, up, gate);
-  s_->gate_q.set(gate);
+  const GatedProduct product = {.gate = &w.gate, .up = &w.up, .fine = w.down.fine};
+  if (ops_.gates_integers(product) && traits(w.down.dtype).quantised()) {
+    ops_.gated_matmul(product, s_->normed_q, s_->gate_q);
+  } else {
+    const MatView gate = Scratch::view(s_->gate, in.n_rows, w.gate.n_rows);
+    const MatView up = Scratch::view(s_->up, in.n_rows, w.gate.n_rows);
+    ops_.matmul_group({{&w.gate, gate}, {&w.up, up}}, s_->normed_q);
+    ops_.gelu_multiply(gate, up, gate);
+    s_->gate_q.set(gate);
+  }
   ops_.matmul(w.down, s_->gate_q, out);
 }
 

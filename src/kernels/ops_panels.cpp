@@ -1,0 +1,248 @@
+// Integer products by panels of 16 weight rows: which of them a thread takes, how they are
+// unpacked, and in which order they meet the tokens.
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "kernels/ops.h"
+#include "kernels/ops_scratch.h"
+#include "tensor/blocks.h"
+#include "tensor/interleaved_rows.h"
+
+namespace fourfold {
+namespace {
+
+// How the table packs a type straight from the file, if it does.
+Packer packer_of(const Kernels& kernels, DType type) {
+  switch (type) {
+    case DType::Q4_0: return kernels.q4_0;
+    case DType::Q5_0: return kernels.q5_0;
+    case DType::Q8_0: return kernels.q8_0;
+    case DType::Q4_K: return kernels.q4_k;
+    case DType::Q5_K: return kernels.q5_k;
+    case DType::Q6_K: return kernels.q6_k;
+    case DType::IQ4_NL: return kernels.iq4_nl;
+    case DType::IQ4_XS: return kernels.iq4_xs;
+    case DType::MXFP4: return kernels.mxfp4;
+    default: return {};
+  }
+}
+
+const std::uint8_t* bytes_of(const std::byte* p) {
+  return reinterpret_cast<const std::uint8_t*>(p);
+}
+
+// The 16 rows from first_row on in their other layout, or null.
+const std::uint8_t* interleaved_panel(const Matrix& w, std::int64_t first_row) {
+  static_assert(kInterleave == kPanelRows);
+  if (!w.interleaved) return nullptr;
+  return bytes_of(w.interleaved->panel(first_row / kPanelRows));
+}
+
+// The activations from a k on.
+QuantView from_k(QuantView x, std::int64_t k) {
+  x.q += k;
+  if (x.q_fine) x.q_fine += k;
+  x.scales += k / kActivationBlock;
+  x.sums += k / kSumBlock;
+  return x;
+}
+
+int at_most(int n, std::int64_t left) { return static_cast<int>(std::min<std::int64_t>(n, left)); }
+
+// Weights that are soon unpacked: so many pieces of memory, one every `stride` bytes.
+struct Stretch {
+  const std::byte* start = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t n_pieces = 0;
+  std::int64_t n_bytes = 0;  // of a piece
+  std::int64_t n_asked = 0;  // lines, of all pieces
+
+  // Asks for what is due when n of n_all parts of the work before it are done.
+  void prefetch(std::int64_t n_done, std::int64_t n_all) {
+    constexpr int kLine = 64, kIntoSecondCache = 2;
+    const std::int64_t piece_lines = (n_bytes + kLine - 1) / kLine;
+    const std::int64_t n_due = n_pieces * piece_lines * n_done / n_all;
+    for (; n_asked < n_due; ++n_asked) {
+      const std::byte* piece = start + n_asked / piece_lines * stride;
+      __builtin_prefetch(piece + n_asked % piece_lines * kLine, 0, kIntoSecondCache);
+    }
+  }
+};
+
+// What the same thread unpacks after the stretch of these panels that begins at k.
+Stretch next_stretch(const Matrix& w, std::int64_t first, int n, std::int64_t end, std::int64_t k) {
+  k += kPanelDepth;
+  if (k >= w.n_cols) {
+    k = 0;
+    first += n;
+    n = at_most(n, end - first);
+  }
+  const std::int64_t row = first * kPanelRows;
+  const std::int64_t n_rows = std::min<std::int64_t>(n * kPanelRows, w.n_rows - row);
+  if (n_rows <= 0) return {};
+  const std::int64_t offset = size_bytes(w.dtype, k);
+  const std::int64_t n_bytes =
+      size_bytes(w.dtype, std::min<std::int64_t>(kPanelDepth, w.n_cols - k));
+  if (const std::uint8_t* panel = interleaved_panel(w, row)) {
+    return {.start = reinterpret_cast<const std::byte*>(panel) + kPanelRows * offset,
+            .stride = kPanelRows * w.row_bytes(),
+            .n_pieces = n_rows / kPanelRows,
+            .n_bytes = kPanelRows * n_bytes};
+  }
+  return {.start = w.row(row) + offset,
+          .stride = w.row_bytes(),
+          .n_pieces = n_rows,
+          .n_bytes = n_bytes};
+}
+
+}  // namespace
+
+void Ops::matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip) {
+  const int unit = panels_of_unit(w, out.n_rows);
+  pool_.parallel_for(n_panels_of(w), unit, [&](std::int64_t begin, std::int64_t end, int worker) {
+    Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
+    for (std::int64_t p = begin; p < end; p += unit) {
+      multiply_unit(w, x, {p, at_most(unit, end - p), end}, s, out, clip);
+    }
+  });
+}
+
+// One tile has nothing to come back to. The sums of many tokens want room in the second cache, and
+// all threads want something to do.
+int Ops::panels_of_unit(const Matrix& w, std::int64_t n_tokens) const {
+  constexpr std::int64_t kMostSums = 4096;  // panels times tokens
+  if (n_tokens > 1 && n_tokens <= kTileTokens) return kPanels;
+  const std::int64_t n = std::min(kMostSums / n_tokens, n_panels_of(w) / (4 * pool_.n_threads()));
+  return static_cast<int>(std::clamp<std::int64_t>(n / kPanels * kPanels, kPanels, kUnitPanels));
+}
+
+void Ops::multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s,
+                        MatView out, const Clip& clip) {
+  multiply_panels(w, x, panels, out.n_rows, s, clip);
+  const std::int64_t row = panels.first * kPanelRows;
+  place_sums(s.acc.data(),
+             out.columns(row, std::min<std::int64_t>(panels.n * kPanelRows, w.n_rows - row)));
+}
+
+// All panels' sums of a token lie side by side: whole cache lines, one behind the other.
+void Ops::place_sums(const float* sums, MatView out) {
+  const std::int64_t n_whole = out.n_cols / kPanelRows;
+  const auto n_left = static_cast<std::size_t>(out.n_cols % kPanelRows);
+  for (std::int64_t t = 0; t < out.n_rows; ++t) {
+    const float* from = sums + t * kPanelRows;
+    float* to = out.row(t);
+    for (std::int64_t p = 0; p < n_whole; ++p) {
+      std::memcpy(to, from, sizeof(float) * kPanelRows);
+      from += out.n_rows * kPanelRows;
+      to += kPanelRows;
+    }
+    if (n_left) std::memcpy(to, from, sizeof(float) * n_left);
+  }
+}
+
+// s.acc = the sums of at most kUnitPanels panels, [panels, n_tokens, 16], within `clip`.
+void Ops::multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
+                          std::int64_t n_tokens, Scratch& s, const Clip& clip) {
+  const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
+  Scratch::grow(s.acc, n_sums);
+  if (n_tokens > 1 || !dot_panels(w, x, panels, s)) sum_panels(w, x, panels, n_tokens, s);
+  if (clip.clips()) {
+    kernels_.clamp(s.acc.data(), clip.low, clip.high, static_cast<int>(n_sums), s.acc.data());
+  }
+}
+
+// One token meets the rows as they lie in the file, if the table can do that with all of them.
+bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s) {
+  const Packer packer = packer_of(kernels_, w.dtype);
+  std::int64_t row = panels.first * kPanelRows;
+  if (!packer.dot || row + panels.n * kPanelRows > w.n_rows) return false;
+  const int k = static_cast<int>(w.n_cols);
+  float* acc = s.acc.data();
+  std::fill_n(acc, panels.n * kPanelRows, 0.0f);
+  for (int p = 0; p < panels.n; ++p, row += kPanelRows, acc += kPanelRows) {
+    if (const std::uint8_t* panel = interleaved_panel(w, row)) {
+      packer.dot_interleaved(panel, k, x, acc);
+    } else {
+      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, acc);
+    }
+  }
+  return true;
+}
+
+void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
+                     Scratch& s) {
+  PanelView views[kUnitPanels] = {};
+  for (std::int64_t k = 0; k < w.n_cols; k += kPanelDepth) {
+    const int depth = at_most(kPanelDepth, w.n_cols - k);
+    for (int p = 0; p < panels.n; ++p) {
+      views[p] = pack_stretch(w, (panels.first + p) * kPanelRows, k, depth, s, s.panels[p]);
+      views[p].starts = k == 0;
+    }
+    Stretch next = next_stretch(w, panels.first, panels.n, panels.end, k);
+    for (std::int64_t t = 0; t < n_tokens; t += kTileTokens) {
+      next.prefetch(t, n_tokens);
+      const QuantView tile = rows_from(from_k(x, k), t);
+      const int n = at_most(kTileTokens, n_tokens - t);
+      const auto acc = [&](int p) { return s.acc.data() + (p * n_tokens + t) * kPanelRows; };
+      for (int p = 0; p < panels.n; p += kPanels) {
+        float* const sums[kPanels] = {acc(p), acc(std::min(p + 1, panels.n - 1))};
+        multiply(views + p, std::min(kPanels, panels.n - p), tile, n, sums);
+      }
+    }
+  }
+}
+
+void Ops::multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
+                   float* const acc[]) {
+  // A last panel that misses rows is packed in another way than the one before it.
+  if (n_panels == 2 && panels[0].zero == panels[1].zero) {
+    kernels_.matmul_two_panels(panels, x, n_tokens, acc);
+    return;
+  }
+  for (int p = 0; p < n_panels; ++p) kernels_.matmul_panel(panels[p], x, n_tokens, acc[p]);
+}
+
+// A stretch of k of the rows from first_row on, as many as a panel holds or there are.
+PanelView Ops::pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
+                            Scratch& s, ScratchPanel& panel) {
+  const DTypeTraits& type = traits(w.dtype);
+  const int n_rows = static_cast<int>(std::min<std::int64_t>(kPanelRows, w.n_rows - first_row));
+  const Packer packer = packer_of(kernels_, w.dtype);
+  const bool direct = packer.pack && n_rows == kPanelRows;
+  const std::int64_t offset = size_bytes(w.dtype, k);
+  if (direct) {
+    const PanelOut out = {
+        .q = panel.q.data(), .scales = panel.scales.data(), .offsets = panel.offsets.data()};
+    if (const std::uint8_t* interleaved = interleaved_panel(w, first_row)) {
+      packer.pack_interleaved(interleaved + kPanelRows * offset, depth, out);
+    } else {
+      packer.pack(bytes_of(w.row(first_row) + offset), w.row_bytes(), depth, out);
+    }
+  } else {
+    const std::byte* start = w.row(first_row) + offset;
+    if (n_rows < kPanelRows) {  // rows that do not exist weigh nothing
+      std::fill(s.rows.begin(), s.rows.end(), std::int8_t{0});
+      std::fill(panel.scales.begin(), panel.scales.end(), 0.0f);
+      std::fill(panel.offsets.begin(), panel.offsets.end(), 0.0f);
+    }
+    const int n_groups = depth / type.group;
+    for (int r = 0; r < n_rows; ++r) {
+      unpack_blocks(w.dtype, start + r * w.row_bytes(), depth / type.block,
+                    s.rows.data() + r * kPanelDepth, s.row_scales.data(),
+                    type.has_min ? s.row_offsets.data() : nullptr);
+      for (int g = 0; g < n_groups; ++g) panel.scales[g * kPanelRows + r] = s.row_scales[g];
+      if (!type.has_min) continue;
+      for (int g = 0; g < n_groups; ++g) panel.offsets[g * kPanelRows + r] = s.row_offsets[g];
+    }
+    kernels_.pack_panel(s.rows.data(), kPanelDepth, depth, panel.q.data());
+  }
+  return {.q = panel.q.data(),
+          .scales = panel.scales.data(),
+          .offsets = type.has_min ? panel.offsets.data() : nullptr,
+          .k = depth,
+          .group = type.group,
+          .zero = direct ? packer.zero : kernels_.panel_zero};
+}
+
+}  // namespace fourfold
