@@ -173,17 +173,15 @@ class Ops {
                      MatView out, const Clip& clip);
   void multiply_group_unit(std::int64_t unit, int worker);
   void multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
-                       std::int64_t n_tokens, Scratch& s, const Clip& clip);
-  bool dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s);
+                       std::int64_t n_tokens, Scratch& s, const Clip& clip, float* sums);
+  bool dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, float* sums);
   void sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                  Scratch& s);
+                  Scratch& s, float* sums);
   static void place_sums(const float* sums, MatView out);
   void multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
                 float* const acc[]);
-  void gate_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                   Scratch& s, const Clip& clip, AlignedVector<float>& values);
-  void gate_blocks(const GatedProduct& p, std::int64_t first_block, std::int64_t n_blocks,
-                   std::int64_t n_tokens, Scratch& s, Activations::Integers& out);
+  void put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
+                  Activations::Integers& out);
   PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
                          Scratch& scratch, ScratchPanel& panel);
 

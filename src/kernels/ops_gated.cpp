@@ -48,40 +48,36 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
         for (std::int64_t first = begin; first < end; first += unit) {
           const PanelRange panels{first,
                                   static_cast<int>(std::min<std::int64_t>(unit, end - first)), end};
-          gate_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, s.gate);
-          gate_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, s.up);
-          gate_blocks(p, first / kBlockPanels, round_up(panels.n, kBlockPanels) / kBlockPanels,
-                      n_tokens, s, out);
+          const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
+          float* gate = Scratch::room(s.gate, n_sums);
+          float* up = Scratch::room(s.up, n_sums);
+          multiply_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, gate);
+          multiply_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, up);
+          kernels_.gelu_multiply(gate, up, static_cast<int>(n_sums), gate);
+          put_blocks(p, panels, n_tokens, s, out);
         }
       });
   out.ready = true;
 }
 
-// values [blocks, T, 32] = the sums of some panels; of rows that do not exist they are zero.
-void Ops::gate_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                      Scratch& s, const Clip& clip, AlignedVector<float>& values) {
-  multiply_panels(w, x, panels, n_tokens, s, clip);
-  const std::int64_t n_values = n_tokens * kActivationBlock;
+// s.gate [panels, T, 16], within p.clip, as blocks of each token's integers. Rows that do not exist
+// are zero.
+void Ops::put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
+                     Activations::Integers& out) {
+  const std::int64_t block_values = n_tokens * kActivationBlock;
   const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
-  Scratch::grow(values, n_blocks * n_values);
-  for (std::int64_t b = 0; b < n_blocks; ++b) {
-    float* block = values.data() + b * n_values;
-    const std::int64_t row = panels.first * kPanelRows + b * kActivationBlock;
-    const std::int64_t n_rows = std::min<std::int64_t>(kActivationBlock, w.n_rows - row);
-    if (n_rows < kActivationBlock) std::fill_n(block, n_values, 0.0f);
-    place_sums(s.acc.data() + b * n_values, {block, n_tokens, n_rows, kActivationBlock});
-  }
-}
-
-// gelu(s.gate) ⊙ s.up, within p.clip, as blocks of each token's integers.
-void Ops::gate_blocks(const GatedProduct& p, std::int64_t first_block, std::int64_t n_blocks,
-                      std::int64_t n_tokens, Scratch& s, Activations::Integers& out) {
-  float* values = s.gate.data();
-  const std::int64_t n_values = n_blocks * n_tokens * kActivationBlock;
-  const int n = static_cast<int>(n_values);
-  kernels_.gelu_multiply(values, s.up.data(), n, values);
-  if (p.clip.clips()) kernels_.clamp(values, p.clip.low, p.clip.high, n, values);
+  const std::int64_t n_values = n_blocks * block_values;
   // One block of all tokens after the other, then each to its row.
+  float* values = Scratch::room(s.acc, n_values);
+  for (std::int64_t b = 0; b < n_blocks; ++b) {
+    float* block = values + b * block_values;
+    const std::int64_t row = panels.first * kPanelRows + b * kActivationBlock;
+    const std::int64_t n_rows = std::min<std::int64_t>(kActivationBlock, p.gate->n_rows - row);
+    if (n_rows < kActivationBlock) std::fill_n(block, block_values, 0.0f);
+    place_sums(s.gate.data() + b * block_values, {block, n_tokens, n_rows, kActivationBlock});
+  }
+  const int n = static_cast<int>(n_values);
+  if (p.clip.clips()) kernels_.clamp(values, p.clip.low, p.clip.high, n, values);
   Scratch::grow(s.block_q, n_values);
   if (p.fine) Scratch::grow(s.block_q_fine, n_values);
   Scratch::grow(s.block_scales, n_blocks * n_tokens);
@@ -97,7 +93,7 @@ void Ops::gate_blocks(const GatedProduct& p, std::int64_t first_block, std::int6
   for (std::int64_t t = 0; t < n_tokens; ++t) {
     for (std::int64_t b = 0; b < n_blocks; ++b) {
       const std::int64_t from = b * n_tokens + t;
-      const std::int64_t to = t * row_blocks + first_block + b;
+      const std::int64_t to = t * row_blocks + panels.first / kBlockPanels + b;
       put(s.block_q, from, to, kActivationBlock, out.q);
       if (p.fine) put(s.block_q_fine, from, to, kActivationBlock, out.q_fine);
       put(s.block_scales, from, to, 1, out.scales);

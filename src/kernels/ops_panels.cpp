@@ -119,10 +119,11 @@ int Ops::panels_of_unit(const Matrix& w, std::int64_t n_tokens) const {
 
 void Ops::multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s,
                         MatView out, const Clip& clip) {
-  multiply_panels(w, x, panels, out.n_rows, s, clip);
+  float* sums = Scratch::room(s.acc, panels.n * out.n_rows * kPanelRows);
+  multiply_panels(w, x, panels, out.n_rows, s, clip, sums);
   const std::int64_t row = panels.first * kPanelRows;
-  place_sums(s.acc.data(),
-             out.columns(row, std::min<std::int64_t>(panels.n * kPanelRows, w.n_rows - row)));
+  const std::int64_t n_rows = std::min<std::int64_t>(panels.n * kPanelRows, w.n_rows - row);
+  place_sums(sums, out.columns(row, n_rows));
 }
 
 // All panels' sums of a token lie side by side: whole cache lines, one behind the other.
@@ -141,37 +142,35 @@ void Ops::place_sums(const float* sums, MatView out) {
   }
 }
 
-// s.acc = the sums of at most kUnitPanels panels, [panels, n_tokens, 16], within `clip`.
+// The sums of at most kUnitPanels panels, [panels, n_tokens, 16], within `clip`.
 void Ops::multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
-                          std::int64_t n_tokens, Scratch& s, const Clip& clip) {
-  const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
-  Scratch::grow(s.acc, n_sums);
-  if (n_tokens > 1 || !dot_panels(w, x, panels, s)) sum_panels(w, x, panels, n_tokens, s);
+                          std::int64_t n_tokens, Scratch& s, const Clip& clip, float* sums) {
+  if (n_tokens > 1 || !dot_panels(w, x, panels, sums)) sum_panels(w, x, panels, n_tokens, s, sums);
   if (clip.clips()) {
-    kernels_.clamp(s.acc.data(), clip.low, clip.high, static_cast<int>(n_sums), s.acc.data());
+    const auto n = static_cast<int>(panels.n * n_tokens * kPanelRows);
+    kernels_.clamp(sums, clip.low, clip.high, n, sums);
   }
 }
 
 // One token meets the rows as they lie in the file, if the table can do that with all of them.
-bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s) {
+bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, float* sums) {
   const Packer packer = packer_of(kernels_, w.dtype);
   std::int64_t row = panels.first * kPanelRows;
   if (!packer.dot || row + panels.n * kPanelRows > w.n_rows) return false;
   const int k = static_cast<int>(w.n_cols);
-  float* acc = s.acc.data();
-  std::fill_n(acc, panels.n * kPanelRows, 0.0f);
-  for (int p = 0; p < panels.n; ++p, row += kPanelRows, acc += kPanelRows) {
+  std::fill_n(sums, panels.n * kPanelRows, 0.0f);
+  for (int p = 0; p < panels.n; ++p, row += kPanelRows, sums += kPanelRows) {
     if (const std::uint8_t* panel = interleaved_panel(w, row)) {
-      packer.dot_interleaved(panel, k, x, acc);
+      packer.dot_interleaved(panel, k, x, sums);
     } else {
-      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, acc);
+      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, sums);
     }
   }
   return true;
 }
 
 void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                     Scratch& s) {
+                     Scratch& s, float* sums) {
   PanelView views[kUnitPanels] = {};
   for (std::int64_t k = 0; k < w.n_cols; k += kPanelDepth) {
     const int depth = at_most(kPanelDepth, w.n_cols - k);
@@ -184,10 +183,10 @@ void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std
       next.prefetch(t, n_tokens);
       const QuantView tile = rows_from(from_k(x, k), t);
       const int n = at_most(kTileTokens, n_tokens - t);
-      const auto acc = [&](int p) { return s.acc.data() + (p * n_tokens + t) * kPanelRows; };
+      const auto sums_of = [&](int p) { return sums + (p * n_tokens + t) * kPanelRows; };
       for (int p = 0; p < panels.n; p += kPanels) {
-        float* const sums[kPanels] = {acc(p), acc(std::min(p + 1, panels.n - 1))};
-        multiply(views + p, std::min(kPanels, panels.n - p), tile, n, sums);
+        float* const pair[kPanels] = {sums_of(p), sums_of(std::min(p + 1, panels.n - 1))};
+        multiply(views + p, std::min(kPanels, panels.n - p), tile, n, pair);
       }
     }
   }

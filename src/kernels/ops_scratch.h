@@ -45,7 +45,7 @@ struct Ops::Scratch {
   ScratchPanel panels[kUnitPanels];
   AlignedVector<float> acc;    // [panels, T, 16]
   std::vector<float> clipped;  // a row of activations
-  // gated products: values of some rows, [rows / 32, T, 32], and their integers
+  // gated products: sums [panels, T, 16], and the integers of blocks
   AlignedVector<float> gate, up;
   std::vector<std::int8_t> block_q, block_q_fine;
   std::vector<float> block_scales;
