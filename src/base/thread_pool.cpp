@@ -1,9 +1,9 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
-#include <csignal>
 
 #include "base/check.h"
+#include "base/signal_block.h"
 
 namespace fourfold {
 namespace {
@@ -27,16 +27,11 @@ ThreadPool::ThreadPool(int n_threads, int n_cpus) {
   CHECK(n_threads >= 1);
   if (n_cpus <= 0) n_cpus = static_cast<int>(std::thread::hardware_concurrency());
   n_spins_ = n_threads <= n_cpus ? kSpins : 0;
-  // Signals belong to the program's own threads: a worker that took one would leave a thread that
-  // waits for input asleep. New threads inherit the mask.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
+  const SignalBlock block;
   workers_.reserve(static_cast<std::size_t>(n_threads - 1));
   for (int worker = 1; worker < n_threads; ++worker) {
     workers_.emplace_back([this, worker] { worker_main(worker); });
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 ThreadPool::~ThreadPool() {

@@ -149,7 +149,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& model_path, Engi
   const Kernels* kernels = TRY(choose_kernels(options.force_isa));
   engine->checkpoint_ = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(model_path)));
   engine->config_ = TRY(load_model_config(*engine->checkpoint_));
-  const bool pack = options.pack != Pack::Off && !options.exact;
+  const bool reads_copies = kernels->q4_0.pack_interleaved != nullptr;  // the scalar table does not
+  const bool pack = options.pack != Pack::Off && !options.exact && reads_copies;
   engine->model_ = TRY(TextModel::load(engine->checkpoint_, engine->config_.text, pack));
   for (const auto& list :
        {engine->checkpoint_->warnings(), engine->config_.warnings, engine->model_->notes()}) {

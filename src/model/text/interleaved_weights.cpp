@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
 #include "base/checked.h"
+#include "base/signal_block.h"
 
 namespace fourfold {
 namespace {
@@ -69,19 +69,18 @@ void InterleavedWeights::add(Matrix& w) {
 
 void InterleavedWeights::start(std::function<bool(std::uint64_t bytes)> may_take) {
   if (matrices_.empty() || thread_.joinable()) return;
-  sigset_t all, before;  // signals belong to the program's own threads (base/thread_pool.cpp)
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
+  const SignalBlock block;
   thread_ = std::thread([this, may_take = std::move(may_take)] {
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);  // of this thread alone
     fill_all(may_take);
   });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 bool InterleavedWeights::wait() {
   if (thread_.joinable()) thread_.join();
-  return complete_.load(std::memory_order_relaxed);
+  if (matrices_.empty()) return false;
+  const InterleavedMatrix& last = matrices_.back();
+  return last.panel(last.n_panels() - 1) != nullptr;
 }
 
 void InterleavedWeights::fill_all(const std::function<bool(std::uint64_t bytes)>& may_take) {
@@ -100,7 +99,6 @@ void InterleavedWeights::fill_all(const std::function<bool(std::uint64_t bytes)>
                      static_cast<std::uint64_t>(n * panel_bytes));
     }
   }
-  complete_.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace fourfold

@@ -47,7 +47,6 @@ class InterleavedWeights {
   std::uint64_t size_bytes_ = 0;
   std::thread thread_;
   std::atomic<bool> stopping_ = false;
-  std::atomic<bool> complete_ = false;
 };
 
 }  // namespace fourfold
