@@ -9,10 +9,10 @@
 
 namespace fourfold {
 
-// Panels that meet the activations together, and the k of which they are unpacked at a time: so
-// much of them is near the L1 cache, and sums are not put away and fetched again too often.
+// Panels that meet the activations together, and the k of which they are unpacked at a time: a unit
+// stays in the second cache, and sums are not put away and fetched again too often.
 inline constexpr int kPanels = 2;
-inline constexpr int kPanelDepth = 1024;
+inline constexpr int kPanelDepth = 2048;
 // A thread takes so many panels at once where they meet many tokens, kPanels of them after the
 // other for each kTileTokens: the activations of these come from afar once and not four times.
 inline constexpr int kUnitPanels = 8;

@@ -197,7 +197,7 @@ TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
 // and meet the tokens in tiles, with a rest of each.
 TEST(MatmulUnits, GiveTheBitsOfTokensOneByOne) {
   constexpr int kRows = 16 * 35 + 5;
-  constexpr int kCols = 1024 + 512;
+  constexpr int kCols = 2048 + 512;
   constexpr int kTokens = 2 * 24 + 7;
   for (const auto& [type, fine] : {std::pair{DType::Q4_0, false}, {DType::Q6_K, true}}) {
     const auto bytes = random_blocks(type, kRows * kCols, 8);
