@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "base/checked.h"
 #include "kernels/ops_scratch.h"
 #include "tensor/blocks.h"
 #include "tensor/interleaved_rows.h"

@@ -42,21 +42,20 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   timer.add(*p.gate, n_tokens);
   timer.add(*p.up, n_tokens);
   const int unit = panels_of_unit(*p.gate, n_tokens);
-  pool_.parallel_for(
-      n_panels_of(*p.gate), unit, [&](std::int64_t begin, std::int64_t end, int worker) {
-        Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
-        for (std::int64_t first = begin; first < end; first += unit) {
-          const PanelRange panels{first,
-                                  static_cast<int>(std::min<std::int64_t>(unit, end - first)), end};
-          const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
-          float* gate = Scratch::room(s.gate, n_sums);
-          float* up = Scratch::room(s.up, n_sums);
-          multiply_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, gate);
-          multiply_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, up);
-          kernels_.gelu_multiply(gate, up, static_cast<int>(n_sums), gate);
-          put_blocks(p, panels, n_tokens, s, out);
-        }
-      });
+  pool_.parallel_for(n_panels_of(*p.gate), unit,
+                     [&](std::int64_t begin, std::int64_t end, int worker) {
+                       Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
+                       for (std::int64_t first = begin; first < end; first += unit) {
+                         const PanelRange panels{first, at_most(unit, end - first), end};
+                         const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
+                         float* gate = Scratch::room(s.gate, n_sums);
+                         float* up = Scratch::room(s.up, n_sums);
+                         multiply_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, gate);
+                         multiply_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, up);
+                         kernels_.gelu_multiply(gate, up, static_cast<int>(n_sums), gate);
+                         put_blocks(p, panels, n_tokens, s, out);
+                       }
+                     });
   out.ready = true;
 }
 

@@ -48,8 +48,8 @@ void Ops::multiply_group_unit(std::int64_t unit, int worker) {
   const GroupPart& part = *std::prev(after);
   const Matrix& w = *part.product->w;
   const std::int64_t first = (unit - part.first_unit) * part.unit_panels;
-  const std::int64_t n = std::min<std::int64_t>(part.unit_panels, n_panels_of(w) - first);
-  multiply_unit(w, part.x, {first, static_cast<int>(n), n_panels_of(w)},
+  const std::int64_t end = n_panels_of(w);
+  multiply_unit(w, part.x, {first, at_most(part.unit_panels, end - first), end},
                 *scratch_[static_cast<std::size_t>(worker)], part.product->out, {});
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/checked.h"
 #include "kernels/ops.h"
 #include "kernels/ops_scratch.h"
 #include "tensor/blocks.h"
@@ -47,8 +46,6 @@ QuantView from_k(QuantView x, std::int64_t k) {
   x.sums += k / kSumBlock;
   return x;
 }
-
-int at_most(int n, std::int64_t left) { return static_cast<int>(std::min<std::int64_t>(n, left)); }
 
 // Weights that are soon unpacked: so many pieces of memory, one every `stride` bytes.
 struct Stretch {

@@ -1,9 +1,11 @@
 // The buffers that one worker of Ops keeps between calls.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "base/checked.h"
 #include "kernels/aligned_vector.h"
 #include "kernels/ops.h"
 
@@ -18,8 +20,12 @@ inline constexpr int kPanelDepth = 2048;
 inline constexpr int kUnitPanels = 8;
 inline constexpr int kTileTokens = 24;
 
+inline int at_most(int n, std::int64_t left) {
+  return static_cast<int>(std::min<std::int64_t>(n, left));
+}
+
 inline std::int64_t n_panels_of(const Matrix& w) {
-  return (w.n_rows + kPanelRows - 1) / kPanelRows;
+  return round_up(w.n_rows, kPanelRows) / kPanelRows;
 }
 
 // The activations' rows from `first` on.

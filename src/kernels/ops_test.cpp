@@ -157,6 +157,20 @@ TEST_P(Matmul, ClampsAsIfItWereDoneBesideIt) {
   }
 }
 
+// w times n_tokens rows of x, at most `step` of them at a time.
+std::vector<float> multiply_in_steps(Ops& ops, const Matrix& w, std::vector<float>& x, int n_tokens,
+                                     int step) {
+  const auto n_cols = static_cast<int>(w.n_cols), n_rows = static_cast<int>(w.n_rows);
+  Activations a;
+  std::vector<float> out(static_cast<std::size_t>(n_tokens * n_rows));
+  for (int t = 0; t < n_tokens; t += step) {
+    const int n = std::min(step, n_tokens - t);
+    a.set(view(x, n_tokens, n_cols).rows(t, n));
+    ops.matmul(w, a, view(out, n_tokens, n_rows).rows(t, n));
+  }
+  return out;
+}
+
 TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
   const DType type = GetParam();
   constexpr int kRows = 40;
@@ -178,13 +192,7 @@ TEST_P(Matmul, GivesTheSameBitsForAnyThreadsRowsAndTable) {
         for (const int step : {1, 4, 11}) {
           ThreadPool pool(n_threads);
           Ops ops(*table, pool, exact);
-          Activations a;
-          std::vector<float> out(kTokens * kRows);
-          for (int t = 0; t < kTokens; t += step) {
-            const int n = std::min(step, kTokens - t);
-            a.set(view(x, kTokens, kCols).rows(t, n));
-            ops.matmul(w, a, view(out, kTokens, kRows).rows(t, n));
-          }
+          const auto out = multiply_in_steps(ops, w, x, kTokens, step);
           ASSERT_EQ(std::memcmp(out.data(), expected.data(), out.size() * 4), 0)
               << table->name << ", " << n_threads << " threads, " << step << " rows at a time";
         }
@@ -209,14 +217,7 @@ TEST(MatmulUnits, GiveTheBitsOfTokensOneByOne) {
     const auto multiply = [&](const Kernels& table, int n_threads, int step) {
       ThreadPool pool(n_threads);
       Ops ops(table, pool, false);
-      Activations a;
-      std::vector<float> out(kTokens * kRows);
-      for (int t = 0; t < kTokens; t += step) {
-        const int n = std::min(step, kTokens - t);
-        a.set(view(x, kTokens, kCols).rows(t, n));
-        ops.matmul(w, a, view(out, kTokens, kRows).rows(t, n));
-      }
-      return out;
+      return multiply_in_steps(ops, w, x, kTokens, step);
     };
     const auto expected = multiply(kScalarKernels, 1, 1);
     for (const Kernels* table : usable_kernels()) {
