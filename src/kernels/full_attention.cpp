@@ -245,7 +245,7 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
   const Integers& kv = *integers_;
   const int n_panels = out.n_rows > kQueries ? 2 : 1;
   const auto multiply = [&](const PanelView panels[kPanels], const QuantView& x, int n,
-                            float* const sums[kPanels]) {
+                            const PanelSums sums[kPanels]) {
     if (n_panels == 2) {
       kernels.matmul_two_panels(panels, x, n, sums);
     } else {
@@ -253,8 +253,8 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
     }
   };
   PanelView queries[kPanels] = {}, weights[kPanels] = {};
-  float* scores[kPanels] = {};
-  float* values[kPanels] = {};
+  PanelSums scores[kPanels] = {};
+  PanelSums values[kPanels] = {};
   for (int p = 0; p < n_panels; ++p) {
     QueryPanel& panel = s.panels[p];
     start(head * kv.n_keys + first + p * kQueries, panel);
@@ -268,8 +268,8 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
     weights[p] = queries[p];
     weights[p].q = panel.p.data();
     weights[p].scales = panel.p_scales.data();
-    scores[p] = panel.scores.data();
-    values[p] = panel.values.data();
+    scores[p] = {.first = panel.scores.data(), .stride = kPanelRows};
+    values[p] = {.first = panel.values.data(), .stride = kPanelRows};
   }
   for (std::int64_t key = 0; key < kv.n_keys; key += kStretch) {
     const int n_keys = static_cast<int>(std::min<std::int64_t>(kStretch, kv.n_keys - key));
@@ -277,7 +277,7 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
     for (int p = 0; p < n_panels; ++p) {
       QueryPanel& panel = s.panels[p];
       kernels.softmax_panel(
-          {.scores = scores[p],
+          {.scores = scores[p].first,
            .n_keys = n_keys,
            .n_visible = static_cast<int>(std::min<std::int64_t>(n_keys, n_rows_ - key)),
            .max = panel.max,

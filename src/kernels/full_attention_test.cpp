@@ -147,7 +147,7 @@ struct RunningSoftmax {
                             .q_stride = n_keys,
                             .scale_stride = n_keys / kActivationBlock,
                             .sum_stride = n_keys / kSumBlock},
-                           1, out);
+                           1, {.first = out, .stride = kPanelRows});
       for (std::size_t r = 0; r < kPanelRows; ++r) {
         weights[key * kPanelRows + r] = static_cast<std::int8_t>(out[r]);
       }

@@ -106,17 +106,17 @@ void add_panels(const Kernels& k, bool fine) {
     const Activation x(k, kTokens, fine);
     const std::vector<std::uint8_t> q(kPanelRows * kDepth, 7);
     const std::vector<float> scales(kPanelRows * kDepth / kSumBlock, 0.5f);
-    cases.push_back({label("matmul_panel", form.name, fine),
-                     std::int64_t{kPanelRows} * kDepth * kTokens,
-                     [=, &k, acc = std::vector<float>(kPanelRows * kTokens)]() mutable {
-                       k.matmul_panel({.q = q.data(),
-                                       .scales = scales.data(),
-                                       .offsets = form.offsets ? scales.data() : nullptr,
-                                       .k = kDepth,
-                                       .group = form.group,
-                                       .zero = form.zero},
-                                      x.view(), kTokens, acc.data());
-                     }});
+    cases.push_back(
+        {label("matmul_panel", form.name, fine), std::int64_t{kPanelRows} * kDepth * kTokens,
+         [=, &k, acc = std::vector<float>(kPanelRows * kTokens)]() mutable {
+           k.matmul_panel({.q = q.data(),
+                           .scales = scales.data(),
+                           .offsets = form.offsets ? scales.data() : nullptr,
+                           .k = kDepth,
+                           .group = form.group,
+                           .zero = form.zero},
+                          x.view(), kTokens, {.first = acc.data(), .stride = kPanelRows});
+         }});
   }
 }
 

@@ -244,8 +244,9 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
                        .starts = starts};
           kernels.pack_panel(rows.data() + p * kPanelRows * k, k, k, q.data() + p * kPanelRows * k);
         }
-        auto sums = random_floats(2 * n * kPanelRows, 18);
-        float* const acc[2] = {sums.data(), sums.data() + n * kPanelRows};
+        const int stride = 2 * kPanelRows + 3;  // what lies between belongs to others
+        auto sums = random_floats(n * stride, 18);
+        const PanelSums acc[2] = {{sums.data(), stride}, {sums.data() + kPanelRows, stride}};
         if (together) {
           kernels.matmul_two_panels(panels, view, n, acc);
         } else {
@@ -351,8 +352,9 @@ TEST_P(Tables, PackBlocksAsTheyAreDefined) {
         if (largest) std::fill(values.begin(), values.end(), 1.0f);
         const Quantized x(ref, values, fine);
         std::vector<float> acc(kTokens * kPanelRows), expected_acc(acc.size());
-        table.matmul_panel(panel.view(), x.view(n_columns), kTokens, acc.data());
-        ref.matmul_panel(expected.view(), x.view(n_columns), kTokens, expected_acc.data());
+        table.matmul_panel(panel.view(), x.view(n_columns), kTokens, {acc.data(), kPanelRows});
+        ref.matmul_panel(expected.view(), x.view(n_columns), kTokens,
+                         {expected_acc.data(), kPanelRows});
         expect_same_bits(acc, expected_acc);
         if (!packer.dot) continue;
         acc.assign(kPanelRows, 0.0f);
@@ -632,7 +634,8 @@ TEST(ScalarKernels, GiveTheSameBitsOnEveryMachine) {
   for (const bool fine : {false, true}) {
     const Quantized q(k, b, fine);
     std::vector<float> acc(kPanelRows);
-    k.matmul_panel({panel.data(), a.data(), nullptr, kCount, 32, 0}, q.view(kCount), 1, acc.data());
+    k.matmul_panel({panel.data(), a.data(), nullptr, kCount, 32, 0}, q.view(kCount), 1,
+                   {acc.data(), kPanelRows});
     add(acc);
   }
   EXPECT_EQ(crc32(bits), 0xA42D3F55u);

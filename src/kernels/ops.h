@@ -120,6 +120,7 @@ class Ops {
  private:
   struct Scratch;  // of one worker
   struct ScratchPanel;
+  struct PairSums;
   struct Attention;  // one call of attend
 
   // A product of a group whose weights meet integers.
@@ -173,13 +174,14 @@ class Ops {
                      MatView out, const Clip& clip);
   void multiply_group_unit(std::int64_t unit, int worker);
   void multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
-                       std::int64_t n_tokens, Scratch& s, const Clip& clip, float* sums);
-  bool dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, float* sums);
+                       std::int64_t n_tokens, Scratch& s, const PairSums& sums);
+  bool dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, const PairSums& sums);
   void sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                  Scratch& s, float* sums);
-  static void place_sums(const float* sums, MatView out);
+                  Scratch& s, const PairSums& sums);
   void multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
-                float* const acc[]);
+                const PanelSums acc[]);
+  void multiply_gated(const GatedProduct& p, const QuantView& gate_x, const QuantView& up_x,
+                      PanelRange panels, std::int64_t n_tokens, Scratch& s);
   void put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
                   Activations::Integers& out);
   PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,

@@ -47,42 +47,53 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
                        Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
                        for (std::int64_t first = begin; first < end; first += unit) {
                          const PanelRange panels{first, at_most(unit, end - first), end};
-                         const std::int64_t n_sums = panels.n * n_tokens * kPanelRows;
-                         float* gate = Scratch::room(s.gate, n_sums);
-                         float* up = Scratch::room(s.up, n_sums);
-                         multiply_panels(*p.gate, gate_x, panels, n_tokens, s, p.gate_clip, gate);
-                         multiply_panels(*p.up, up_x, panels, n_tokens, s, p.up_clip, up);
-                         kernels_.gelu_multiply(gate, up, static_cast<int>(n_sums), gate);
+                         multiply_gated(p, gate_x, up_x, panels, n_tokens, s);
                          put_blocks(p, panels, n_tokens, s, out);
                        }
                      });
   out.ready = true;
 }
 
-// s.gate [panels, T, 16], within p.clip, as blocks of each token's integers. Rows that do not exist
-// are zero.
+// s.gate: what some panels' rows of both weights make of each token, in blocks. Rows that do not
+// exist are zero.
+void Ops::multiply_gated(const GatedProduct& p, const QuantView& gate_x, const QuantView& up_x,
+                         PanelRange panels, std::int64_t n_tokens, Scratch& s) {
+  const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
+  const std::int64_t block_values = n_tokens * kActivationBlock;
+  const int n_values = static_cast<int>(n_blocks * block_values);
+  const auto multiply = [&](const Matrix& w, const QuantView& x, const Clip& clip, auto& buffer) {
+    float* sums = Scratch::room(buffer, n_values);
+    multiply_panels(w, x, panels, n_tokens, s,
+                    {.first = sums, .stride = kActivationBlock, .pair_stride = block_values});
+    if (clip.clips()) kernels_.clamp(sums, clip.low, clip.high, n_values, sums);
+    return sums;
+  };
+  float* gate = multiply(*p.gate, gate_x, p.gate_clip, s.gate);
+  const float* up = multiply(*p.up, up_x, p.up_clip, s.up);
+  kernels_.gelu_multiply(gate, up, n_values, gate);
+  if (p.clip.clips()) kernels_.clamp(gate, p.clip.low, p.clip.high, n_values, gate);
+  const std::int64_t first_of_last = panels.first * kPanelRows + (n_blocks - 1) * kActivationBlock;
+  const std::int64_t n_rows = p.gate->n_rows - first_of_last;
+  if (n_rows >= kActivationBlock) return;
+  float* last = gate + (n_blocks - 1) * block_values;
+  for (std::int64_t t = 0; t < n_tokens; ++t, last += kActivationBlock) {
+    std::fill(last + n_rows, last + kActivationBlock, 0.0f);
+  }
+}
+
+// s.gate as blocks of each token's integers: of one block after the other for all tokens, then each
+// to its row.
 void Ops::put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
                      Activations::Integers& out) {
-  const std::int64_t block_values = n_tokens * kActivationBlock;
   const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
-  const std::int64_t n_values = n_blocks * block_values;
-  // One block of all tokens after the other, then each to its row.
-  float* values = Scratch::room(s.acc, n_values);
-  for (std::int64_t b = 0; b < n_blocks; ++b) {
-    float* block = values + b * block_values;
-    const std::int64_t row = panels.first * kPanelRows + b * kActivationBlock;
-    const std::int64_t n_rows = std::min<std::int64_t>(kActivationBlock, p.gate->n_rows - row);
-    if (n_rows < kActivationBlock) std::fill_n(block, block_values, 0.0f);
-    place_sums(s.gate.data() + b * block_values, {block, n_tokens, n_rows, kActivationBlock});
-  }
-  const int n = static_cast<int>(n_values);
-  if (p.clip.clips()) kernels_.clamp(values, p.clip.low, p.clip.high, n, values);
+  const std::int64_t n_values = n_blocks * n_tokens * kActivationBlock;
   Scratch::grow(s.block_q, n_values);
   if (p.fine) Scratch::grow(s.block_q_fine, n_values);
   Scratch::grow(s.block_scales, n_blocks * n_tokens);
   Scratch::grow(s.block_sums, n_blocks * n_tokens * kBlockSums);
-  kernels_.quantize(values, n, s.block_q.data(), p.fine ? s.block_q_fine.data() : nullptr,
-                    s.block_scales.data(), s.block_sums.data());
+  kernels_.quantize(s.gate.data(), static_cast<int>(n_values), s.block_q.data(),
+                    p.fine ? s.block_q_fine.data() : nullptr, s.block_scales.data(),
+                    s.block_sums.data());
   const std::int64_t row_blocks = round_up(p.gate->n_rows, kActivationBlock) / kActivationBlock;
   const auto put = [&](const auto& from, std::int64_t n_from, std::int64_t n_to, std::int64_t size,
                        auto& to) {

@@ -1,7 +1,6 @@
 // Integer products by panels of 16 weight rows: which of them a thread takes, how they are
 // unpacked, and in which order they meet the tokens.
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/ops.h"
 #include "kernels/ops_scratch.h"
@@ -116,58 +115,54 @@ int Ops::panels_of_unit(const Matrix& w, std::int64_t n_tokens) const {
 
 void Ops::multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s,
                         MatView out, const Clip& clip) {
-  float* sums = Scratch::room(s.acc, panels.n * out.n_rows * kPanelRows);
-  multiply_panels(w, x, panels, out.n_rows, s, clip, sums);
   const std::int64_t row = panels.first * kPanelRows;
   const std::int64_t n_rows = std::min<std::int64_t>(panels.n * kPanelRows, w.n_rows - row);
-  place_sums(sums, out.columns(row, n_rows));
-}
-
-// All panels' sums of a token lie side by side: whole cache lines, one behind the other.
-void Ops::place_sums(const float* sums, MatView out) {
-  const std::int64_t n_whole = out.n_cols / kPanelRows;
-  const auto n_left = static_cast<std::size_t>(out.n_cols % kPanelRows);
-  for (std::int64_t t = 0; t < out.n_rows; ++t) {
-    const float* from = sums + t * kPanelRows;
-    float* to = out.row(t);
-    for (std::int64_t p = 0; p < n_whole; ++p) {
-      std::memcpy(to, from, sizeof(float) * kPanelRows);
-      from += out.n_rows * kPanelRows;
-      to += kPanelRows;
+  out = out.columns(row, n_rows);
+  const int n_whole = static_cast<int>(n_rows / kPanelRows);
+  if (n_whole > 0) {
+    multiply_panels(w, x, {panels.first, n_whole, panels.end}, out.n_rows, s,
+                    {.first = out.data, .stride = out.stride, .pair_stride = kPairRows});
+  }
+  if (const std::int64_t n_left = n_rows - n_whole * kPanelRows) {
+    float* sums = Scratch::room(s.last_panel, out.n_rows * kPanelRows);
+    multiply_panels(w, x, {panels.first + n_whole, 1, panels.end}, out.n_rows, s,
+                    {.first = sums, .stride = kPanelRows, .pair_stride = 0});
+    for (std::int64_t t = 0; t < out.n_rows; ++t) {
+      std::copy_n(sums + t * kPanelRows, n_left, out.row(t) + n_whole * kPanelRows);
     }
-    if (n_left) std::memcpy(to, from, sizeof(float) * n_left);
+  }
+  if (!clip.clips()) return;
+  for (std::int64_t t = 0; t < out.n_rows; ++t) {
+    kernels_.clamp(out.row(t), clip.low, clip.high, static_cast<int>(n_rows), out.row(t));
   }
 }
 
-// The sums of at most kUnitPanels panels, [panels, n_tokens, 16], within `clip`.
+// At most kUnitPanels panels.
 void Ops::multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
-                          std::int64_t n_tokens, Scratch& s, const Clip& clip, float* sums) {
+                          std::int64_t n_tokens, Scratch& s, const PairSums& sums) {
   if (n_tokens > 1 || !dot_panels(w, x, panels, sums)) sum_panels(w, x, panels, n_tokens, s, sums);
-  if (clip.clips()) {
-    const auto n = static_cast<int>(panels.n * n_tokens * kPanelRows);
-    kernels_.clamp(sums, clip.low, clip.high, n, sums);
-  }
 }
 
 // One token meets the rows as they lie in the file, if the table can do that with all of them.
-bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, float* sums) {
+bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, const PairSums& sums) {
   const Packer packer = packer_of(kernels_, w.dtype);
   std::int64_t row = panels.first * kPanelRows;
   if (!packer.dot || row + panels.n * kPanelRows > w.n_rows) return false;
   const int k = static_cast<int>(w.n_cols);
-  std::fill_n(sums, panels.n * kPanelRows, 0.0f);
-  for (int p = 0; p < panels.n; ++p, row += kPanelRows, sums += kPanelRows) {
+  for (int p = 0; p < panels.n; ++p, row += kPanelRows) {
+    float* acc = sums.of(p, 0).first;
+    std::fill_n(acc, kPanelRows, 0.0f);
     if (const std::uint8_t* panel = interleaved_panel(w, row)) {
-      packer.dot_interleaved(panel, k, x, sums);
+      packer.dot_interleaved(panel, k, x, acc);
     } else {
-      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, sums);
+      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, acc);
     }
   }
   return true;
 }
 
 void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
-                     Scratch& s, float* sums) {
+                     Scratch& s, const PairSums& sums) {
   PanelView views[kUnitPanels] = {};
   for (std::int64_t k = 0; k < w.n_cols; k += kPanelDepth) {
     const int depth = at_most(kPanelDepth, w.n_cols - k);
@@ -180,9 +175,8 @@ void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std
       next.prefetch(t, n_tokens);
       const QuantView tile = rows_from(from_k(x, k), t);
       const int n = at_most(kTileTokens, n_tokens - t);
-      const auto sums_of = [&](int p) { return sums + (p * n_tokens + t) * kPanelRows; };
       for (int p = 0; p < panels.n; p += kPanels) {
-        float* const pair[kPanels] = {sums_of(p), sums_of(std::min(p + 1, panels.n - 1))};
+        const PanelSums pair[kPanels] = {sums.of(p, t), sums.of(p + 1, t)};
         multiply(views + p, std::min(kPanels, panels.n - p), tile, n, pair);
       }
     }
@@ -190,7 +184,7 @@ void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std
 }
 
 void Ops::multiply(const PanelView panels[], int n_panels, const QuantView& x, int n_tokens,
-                   float* const acc[]) {
+                   const PanelSums acc[]) {
   // A last panel that misses rows is packed in another way than the one before it.
   if (n_panels == 2 && panels[0].zero == panels[1].zero) {
     kernels_.matmul_two_panels(panels, x, n_tokens, acc);

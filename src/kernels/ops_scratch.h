@@ -37,6 +37,21 @@ inline QuantView rows_from(QuantView x, std::int64_t first) {
   return x;
 }
 
+// The sums of two panels lie side by side: a token's 32 of the first two, those of the next token a
+// stride behind; those of the next two panels a pair's stride behind.
+inline constexpr int kPairRows = kPanels * kPanelRows;
+struct Ops::PairSums {
+  float* first;
+  std::int64_t stride;
+  std::int64_t pair_stride;
+
+  // From token t on.
+  PanelSums of(int panel, std::int64_t t) const {
+    float* pair = first + panel / kPanels * pair_stride;
+    return {.first = pair + t * stride + panel % kPanels * kPanelRows, .stride = stride};
+  }
+};
+
 struct Ops::ScratchPanel {
   AlignedVector<std::uint8_t> q = AlignedVector<std::uint8_t>(kPanelRows * kPanelDepth);
   AlignedVector<float> scales = AlignedVector<float>(kPanelRows * kPanelDepth / kSumBlock);
@@ -49,9 +64,9 @@ struct Ops::Scratch {
   std::vector<float> row_scales = std::vector<float>(kPanelDepth / kSumBlock);
   std::vector<float> row_offsets = std::vector<float>(kPanelDepth / kSumBlock);
   ScratchPanel panels[kUnitPanels];
-  AlignedVector<float> acc;    // [panels, T, 16]
-  std::vector<float> clipped;  // a row of activations
-  // gated products: sums [panels, T, 16], and the integers of blocks
+  AlignedVector<float> last_panel;  // [T, 16]: the sums of one that misses rows
+  std::vector<float> clipped;       // a row of activations
+  // gated products: sums [pairs of panels, T, 32], and the integers of blocks
   AlignedVector<float> gate, up;
   std::vector<std::int8_t> block_q, block_q_fine;
   std::vector<float> block_scales;

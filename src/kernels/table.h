@@ -33,7 +33,12 @@ struct PanelView {
   int k;                  // multiple of 32
   int group;              // 16 or 32
   int zero;               // what the packing added to each weight
-  bool starts = false;    // sums begin here, whatever acc held
+  bool starts = false;    // sums begin here, whatever they were
+};
+// The sums of a panel: a token's 16 lie side by side.
+struct PanelSums {
+  float* first;         // token's
+  std::int64_t stride;  // in elements, from token to token
 };
 struct PanelOut {
   std::uint8_t* q;
@@ -219,11 +224,11 @@ struct Kernels {
   int panel_zero;
   Packer q4_0, q5_0, q8_0, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
   // acc [n_tokens, 16] += panel × activations.
-  void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, float* acc);
+  void (*matmul_panel)(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc);
   // The same for two panels that differ only in their numbers: activations are loaded once for
   // both.
   void (*matmul_two_panels)(const PanelView w[2], const QuantView& x, int n_tokens,
-                            float* const acc[2]);
+                            const PanelSums acc[2]);
 
   void (*attend_block)(const AttendBlock& block);
   void (*softmax_panel)(const SoftmaxPanel& stretch);

@@ -15,7 +15,7 @@ inline void keep_order(__m256i& sum) { asm("" : "+x"(sum)); }
 // T tokens in the plain form against weights of a few bits, unsigned: the 16-bit sums of vpmaddubsw
 // hold kQuads products each before they are widened.
 template <int T, int kQuads, int kGroup, bool kOffsets>
-inline void narrow_tile(PanelView w, QuantView x, float* acc) {
+inline void narrow_tile(PanelView w, QuantView x, PanelSums acc) {
   __m256 sums[T][kHalves];
   load_sums<T>(acc, sums);
   const __m256i ones = _mm256_set1_epi16(1);
@@ -82,7 +82,7 @@ inline void widen_tokens(const QuantView& x, int first_k, int n, WideActivations
 
 // T tokens in either form against unsigned weights of up to eight bits.
 template <int T, int kGroup, bool kOffsets, bool kFine>
-inline void wide_tile(PanelView w, QuantView x, float* acc) {
+inline void wide_tile(PanelView w, QuantView x, PanelSums acc) {
   __m256 sums[T][kHalves];
   load_sums<T>(acc, sums);
   const __m256i low_bytes = _mm256_set1_epi16(255);
@@ -125,11 +125,11 @@ inline void wide_tile(PanelView w, QuantView x, float* acc) {
 // Calls tile.template operator()<T>(the activations from a token on, its accumulators) with as many
 // tokens T of kSizes, which fall, as there are left.
 template <int... kSizes, class Tile>
-inline void for_tiles(const QuantView& x, int n_tokens, float* acc, Tile tile) {
+inline void for_tiles(const QuantView& x, int n_tokens, PanelSums acc, Tile tile) {
   int t = 0;
   const auto tiles = [&]<int T>() {
     for (; t + T <= n_tokens; t += T) {
-      tile.template operator()<T>(from_token(x, t), acc + t * kPanelRows);
+      tile.template operator()<T>(from_token(x, t), from_token(acc, t));
     }
   };
   (tiles.template operator()<kSizes>(), ...);
@@ -139,13 +139,13 @@ inline void for_tiles(const QuantView& x, int n_tokens, float* acc, Tile tile) {
 // zero 8; 31 with 0, 12 and 16; 63 with 32; else any byte. Two products of 127 and the largest, so
 // many times, stay below 2^15.
 template <int kGroup, bool kOffsets, bool kFine>
-inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc) {
   if (kFine || w.zero > 32) {
-    for_tiles<3, 2, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
+    for_tiles<3, 2, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, const PanelSums& out) {
       wide_tile<T, kGroup, kOffsets, kFine>(w, from, out);
     });
   } else if (w.zero > 16) {
-    for_tiles<3, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, float* out) {
+    for_tiles<3, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, const PanelSums& out) {
       narrow_tile<T, 2, kGroup, kOffsets>(w, from, out);
     });
   } else {
@@ -154,11 +154,11 @@ inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, f
       // 16 bits hold the sums of a whole group: those of 32 bits need no registers beside them, so
       // there is room for a fourth token.
       for (; w.zero == 8 && t + 4 <= n_tokens; t += 4) {
-        narrow_tile<4, 8, kGroup, kOffsets>(w, from_token(x, t), acc + t * kPanelRows);
+        narrow_tile<4, 8, kGroup, kOffsets>(w, from_token(x, t), from_token(acc, t));
       }
     }
-    for_tiles<3, 1>(from_token(x, t), n_tokens - t, acc + t * kPanelRows,
-                    [&]<int T>(const QuantView& from, float* out) {
+    for_tiles<3, 1>(from_token(x, t), n_tokens - t, from_token(acc, t),
+                    [&]<int T>(const QuantView& from, const PanelSums& out) {
                       narrow_tile<T, 4, kGroup, kOffsets>(w, from, out);
                     });
   }

@@ -60,19 +60,19 @@ inline std::int32_t sum_of_group(const QuantView& x, int t, int g, int group) {
 }
 
 template <int T>
-inline void load_sums(const float* acc, __m256 sums[T][kHalves]) {
+inline void load_sums(const PanelSums& acc, __m256 sums[T][kHalves]) {
   for (int t = 0; t < T; ++t) {
     for (int h = 0; h < kHalves; ++h) {
-      sums[t][h] = _mm256_loadu_ps(acc + t * kPanelRows + h * kHalfRows);
+      sums[t][h] = _mm256_loadu_ps(acc.first + t * acc.stride + h * kHalfRows);
     }
   }
 }
 
 template <int T>
-inline void store_sums(const __m256 sums[T][kHalves], float* acc) {
+inline void store_sums(const __m256 sums[T][kHalves], const PanelSums& acc) {
   for (int t = 0; t < T; ++t) {
     for (int h = 0; h < kHalves; ++h) {
-      _mm256_storeu_ps(acc + t * kPanelRows + h * kHalfRows, sums[t][h]);
+      _mm256_storeu_ps(acc.first + t * acc.stride + h * kHalfRows, sums[t][h]);
     }
   }
 }

@@ -57,13 +57,13 @@ inline __m512 add_group(__m512 sum, __m512i dots, __m512i high_dots, __m512 w_sc
 // products of a short row.
 template <int P, int T, int kGroup, bool kOffsets, bool kFine>
 [[gnu::always_inline]] inline void panel_tile(const PanelView* w, const QuantView& x,
-                                              float* const* acc) {
+                                              const PanelSums* acc) {
   __m512 sum[P][T];
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
-      sum[p][t] = w->starts ? _mm512_setzero_ps() : _mm512_loadu_ps(acc[p] + t * kPanelRows);
+      sum[p][t] = w->starts ? _mm512_setzero_ps() : _mm512_loadu_ps(sums_of(acc[p], t));
     }
   }
   for (int g = 0; g < w->k / kGroup; ++g) {
@@ -121,19 +121,20 @@ template <int P, int T, int kGroup, bool kOffsets, bool kFine>
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) _mm512_storeu_ps(acc[p] + t * kPanelRows, sum[p][t]);
+    for (int t = 0; t < T; ++t) _mm512_storeu_ps(sums_of(acc[p], t), sum[p][t]);
   }
 }
 
 // Twelve accumulators and as many sums leave registers for what is loaded, where that is little;
 // else eight.
 template <int P, int kGroup, bool kOffsets, bool kFine>
-inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens, float* const* acc) {
+inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens,
+                         const PanelSums* acc) {
   int t = 0;
   const auto tiles = [&]<int T>() {
     for (; t + T <= n_tokens; t += T) {
-      float* from[P];
-      for (int p = 0; p < P; ++p) from[p] = acc[p] + t * kPanelRows;
+      PanelSums from[P];
+      for (int p = 0; p < P; ++p) from[p] = from_token(acc[p], t);
       panel_tile<P, T, kGroup, kOffsets, kFine>(w, from_token(x, t), from);
     }
   };
@@ -145,14 +146,14 @@ inline void panel_tokens(const PanelView* w, const QuantView& x, int n_tokens, f
 }
 
 template <int P, int kGroup, bool kOffsets>
-inline void panel_form(const PanelView* w, const QuantView& x, int n_tokens, float* const* acc) {
+inline void panel_form(const PanelView* w, const QuantView& x, int n_tokens, const PanelSums* acc) {
   x.q_fine ? panel_tokens<P, kGroup, kOffsets, true>(w, x, n_tokens, acc)
            : panel_tokens<P, kGroup, kOffsets, false>(w, x, n_tokens, acc);
 }
 
 template <int P>
 inline void multiply_panels(const PanelView* w, const QuantView& x, int n_tokens,
-                            float* const* acc) {
+                            const PanelSums* acc) {
   if (w->group == 32) {
     w->offsets ? panel_form<P, 32, true>(w, x, n_tokens, acc)
                : panel_form<P, 32, false>(w, x, n_tokens, acc);
@@ -162,12 +163,12 @@ inline void multiply_panels(const PanelView* w, const QuantView& x, int n_tokens
   }
 }
 
-void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc) {
   multiply_panels<1>(&w, x, n_tokens, &acc);
 }
 
 void matmul_two_panels(const PanelView w[2], const QuantView& x, int n_tokens,
-                       float* const acc[2]) {
+                       const PanelSums acc[2]) {
   multiply_panels<2>(w, x, n_tokens, acc);
 }
 

@@ -42,7 +42,7 @@ constexpr int kRowPairs = kPanelRows / 2;
 // n_tokens of kPairs pairs; where the last one is missing, its place takes the last that there is
 // and is not added.
 template <int kPairs, int kGroup, bool kOffsets, bool kFine>
-inline void panel_tile(PanelView w, QuantView x, int n_tokens, float* acc) {
+inline void panel_tile(PanelView w, QuantView x, int n_tokens, PanelSums acc) {
   const auto token_at = [n_tokens](int place) { return place < n_tokens ? place : n_tokens - 1; };
   const auto pair_at = [&](const std::int8_t* q, int pair, int i) {
     return vcombine_s8(vld1_s8(q + token_at(2 * pair) * x.q_stride + i),
@@ -80,7 +80,7 @@ inline void panel_tile(PanelView w, QuantView x, int n_tokens, float* acc) {
         const GroupOfToken group = group_of<kGroup>(x, token, g);
         for (int r = 0; r < kQuarters; ++r) {
           add_quarter<kOffsets>(w, g, r, group, rows_of(dots[t][2 * r], dots[t][2 * r + 1]),
-                                acc + token * kPanelRows);
+                                sums_of(acc, token));
         }
       };
       add_token(2 * t, [](int32x4_t a, int32x4_t b) { return vuzp1q_s32(a, b); });
@@ -91,16 +91,16 @@ inline void panel_tile(PanelView w, QuantView x, int n_tokens, float* acc) {
 
 // The fine form needs twice the registers.
 template <int kGroup, bool kOffsets, bool kFine>
-inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc) {
   constexpr int kPairs = kFine ? 1 : 3;
   int t = 0;
   for (; t + 2 * kPairs <= n_tokens; t += 2 * kPairs) {
     panel_tile<kPairs, kGroup, kOffsets, kFine>(w, from_token(x, t), 2 * kPairs,
-                                                acc + t * kPanelRows);
+                                                from_token(acc, t));
   }
   for (; t < n_tokens; t += 2) {
     panel_tile<1, kGroup, kOffsets, kFine>(w, from_token(x, t), n_tokens - t < 2 ? 1 : 2,
-                                           acc + t * kPanelRows);
+                                           from_token(acc, t));
   }
 }
 

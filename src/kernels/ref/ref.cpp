@@ -225,14 +225,15 @@ void pack_panel(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* 
   }
 }
 
-void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* acc) {
+void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc) {
   for (int t = 0; t < n_tokens; ++t) {
+    float* sums = acc.first + t * acc.stride;
     const auto x_at = [&](int i) {
       const std::int64_t at = t * x.q_stride + i;
       return x.q_fine ? kFineSteps * x.q[at] + x.q_fine[at] : x.q[at];
     };
     for (int r = 0; r < kPanelRows; ++r) {
-      float a = w.starts ? 0.0f : acc[t * kPanelRows + r];
+      float a = w.starts ? 0.0f : sums[r];
       for (int g = 0; g < w.k / w.group; ++g) {
         const float x_scale = x.scales[t * x.scale_stride + g * w.group / kActivationBlock];
         std::int32_t dot_sum = 0;
@@ -246,13 +247,13 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, float* a
           a = __builtin_fmaf(static_cast<float>(x_sum), w.offsets[g * kPanelRows + r] * x_scale, a);
         }
       }
-      acc[t * kPanelRows + r] = a;
+      sums[r] = a;
     }
   }
 }
 
 void matmul_two_panels(const PanelView w[2], const QuantView& x, int n_tokens,
-                       float* const acc[2]) {
+                       const PanelSums acc[2]) {
   for (int p = 0; p < 2; ++p) matmul_panel(w[p], x, n_tokens, acc[p]);
 }
 
