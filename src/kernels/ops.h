@@ -169,7 +169,7 @@ class Ops {
   QuantView quantized(Activations& x, bool fine);
   void matmul_exact(const Matrix& w, const MatView& x, MatView out);
   void matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip);
-  int panels_of_unit(const Matrix& w, std::int64_t n_tokens) const;
+  int panels_of_unit(const Matrix& w, std::int64_t n_tokens, int n_products = 1) const;
   void multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, Scratch& s,
                      MatView out, const Clip& clip);
   void multiply_group_unit(std::int64_t unit, int worker);

@@ -41,7 +41,7 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   GroupTimer timer(times_);
   timer.add(*p.gate, n_tokens);
   timer.add(*p.up, n_tokens);
-  const int unit = panels_of_unit(*p.gate, n_tokens);
+  const int unit = panels_of_unit(*p.gate, n_tokens, 2);
   pool_.parallel_for(n_panels_of(*p.gate), unit,
                      [&](std::int64_t begin, std::int64_t end, int worker) {
                        Scratch& s = *scratch_[static_cast<std::size_t>(worker)];

@@ -52,16 +52,20 @@ struct Stretch {
   std::int64_t stride = 0;
   std::int64_t n_pieces = 0;
   std::int64_t n_bytes = 0;  // of a piece
-  std::int64_t n_asked = 0;  // lines, of all pieces
+  // What is asked for next.
+  std::int64_t piece = 0;
+  std::int64_t byte = 0;
 
   // Asks for what is due when n of n_all parts of the work before it are done.
   void prefetch(std::int64_t n_done, std::int64_t n_all) {
     constexpr int kLine = 64, kIntoSecondCache = 2;
-    const std::int64_t piece_lines = (n_bytes + kLine - 1) / kLine;
-    const std::int64_t n_due = n_pieces * piece_lines * n_done / n_all;
-    for (; n_asked < n_due; ++n_asked) {
-      const std::byte* piece = start + n_asked / piece_lines * stride;
-      __builtin_prefetch(piece + n_asked % piece_lines * kLine, 0, kIntoSecondCache);
+    const std::int64_t n_due = n_pieces * n_bytes * n_done / n_all;
+    while (piece * n_bytes + byte < n_due) {
+      __builtin_prefetch(start + piece * stride + byte, 0, kIntoSecondCache);
+      byte += kLine;
+      if (byte < n_bytes) continue;
+      ++piece;
+      byte = 0;
     }
   }
 };
@@ -104,12 +108,13 @@ void Ops::matmul_panels(const Matrix& w, const QuantView& x, MatView out, const 
   });
 }
 
-// One tile has nothing to come back to. The sums of many tokens want room in the second cache, and
-// all threads want something to do.
-int Ops::panels_of_unit(const Matrix& w, std::int64_t n_tokens) const {
-  constexpr std::int64_t kMostSums = 4096;  // panels times tokens
+// One tile has nothing to come back to. The sums of many tokens, of all products together, want
+// room in the second cache, and all threads want something to do.
+int Ops::panels_of_unit(const Matrix& w, std::int64_t n_tokens, int n_products) const {
+  constexpr std::int64_t kMostSums = 10'240;  // panels times tokens
   if (n_tokens > 1 && n_tokens <= kTileTokens) return kPanels;
-  const std::int64_t n = std::min(kMostSums / n_tokens, n_panels_of(w) / (4 * pool_.n_threads()));
+  const std::int64_t n =
+      std::min(kMostSums / n_products / n_tokens, n_panels_of(w) / (4 * pool_.n_threads()));
   return static_cast<int>(std::clamp<std::int64_t>(n / kPanels * kPanels, kPanels, kUnitPanels));
 }
 
