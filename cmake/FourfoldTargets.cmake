@@ -31,6 +31,12 @@ function(fourfold_library name)
   endif()
 endfunction()
 
+# fourfold_limit_test(NAME SECONDS LABEL …): gives a test its limit of time. What may take longest
+# starts first, so that all cores have something to do to the end.
+function(fourfold_limit_test name seconds)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} COST ${seconds} LABELS "${ARGN}")
+endfunction()
+
 # fourfold_test(NAME SOURCES … LINKS … [LABELS …] [TIMEOUT s] [HOT]): one test program and ctest
 # entry. HOT: its own code takes long to run, and is optimised in every preset.
 function(fourfold_test name)
@@ -54,9 +60,7 @@ function(fourfold_test name)
   target_compile_definitions(${name} PRIVATE
     FOURFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FOURFOLD_BUILD_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
-  # What may take longest starts first, so that all cores have something to do to the end.
-  set_tests_properties(${name} PROPERTIES
-    TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  fourfold_limit_test(${name} ${ARG_TIMEOUT} ${ARG_LABELS})
 endfunction()
 
 # fourfold_fuzzer(NAME SOURCE LINKS …): a libFuzzer target in build/<preset>/fuzz. The target
