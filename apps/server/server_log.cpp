@@ -163,6 +163,8 @@ void ServerLog::write(LogLevel level, std::string_view message) {
 }
 
 void ServerLog::request(const RequestLine& line, const CallRecord& record) {
+  // The audit line first: who has seen a request in the log finds it in the audit file.
+  if (!options_.audit_file.empty()) write_line(audit_text(line, record), true);
   const LogLevel level = line.is_routine ? LogLevel::Debug : LogLevel::Info;
   if (level <= options_.level) {
     if (options_.as_json) {
@@ -174,7 +176,6 @@ void ServerLog::request(const RequestLine& line, const CallRecord& record) {
       write(level, request_text(line, record));
     }
   }
-  if (!options_.audit_file.empty()) write_line(audit_text(line, record), true);
 }
 
 }  // namespace fourfold
