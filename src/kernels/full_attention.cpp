@@ -72,24 +72,23 @@ struct FullAttention::QueryPanel {
   AlignedVector<float> scores = AlignedVector<float>(kStretch * kQueries);
   AlignedVector<std::uint8_t> p = AlignedVector<std::uint8_t>(kStretch * kQueries);
   AlignedVector<float> p_scales = AlignedVector<float>(kStretch / kActivationBlock * kQueries);
-  AlignedVector<float> values;  // [channels, 16] running Σ p·v
+  AlignedVector<float> values;   // [channels, 16] running Σ p·v
+  AlignedVector<float> factors;  // [channels, 16]: the same 16 for each channel
   float max[kQueries], sum[kQueries], correction[kQueries];
 
   // Σ p·v of the keys so far, as if their maximum had been today's.
-  void correct_values(int channels) {
-    float factors[kQueries];  // a copy that nothing else points to
-    std::copy_n(correction, kQueries, factors);
-    float* value = values.data();
-    for (int c = 0; c < channels; ++c, value += kQueries) {
-      for (int r = 0; r < kQueries; ++r) value[r] = value[r] * factors[r];
+  void correct_values(const Kernels& kernels, int channels) {
+    for (int c = 0; c < channels; ++c) {
+      std::copy_n(correction, kQueries, factors.data() + c * kQueries);
     }
+    kernels.multiply(values.data(), factors.data(), channels * kQueries, values.data());
   }
 
   // out [n, channels]: Σ p·v / Σ p of the first n queries.
-  void finish(MatView out) {
+  void finish(const Kernels& kernels, MatView out) {
     for (int r = 0; r < kQueries; ++r) correction[r] = 1.0f / sum[r];
     const int channels = static_cast<int>(out.n_cols);
-    correct_values(channels);
+    correct_values(kernels, channels);
     for (std::int64_t r = 0; r < out.n_rows; ++r) {
       const float* from = values.data() + r;
       float* to = out.row(r);
@@ -236,6 +235,7 @@ void FullAttention::start(std::int64_t row, QueryPanel& panel) {
     }
   }
   grow(panel.values, std::int64_t{channels_} * kQueries);
+  grow(panel.factors, std::int64_t{channels_} * kQueries);
   std::fill_n(panel.max, kQueries, -std::numeric_limits<float>::infinity());
   std::fill_n(panel.sum, kQueries, 0.0f);
 }
@@ -285,7 +285,7 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
            .correction = panel.correction,
            .panel = panel.p.data(),
            .scales = panel.p_scales.data()});
-      if (key != 0) panel.correct_values(channels_);
+      if (key != 0) panel.correct_values(kernels, channels_);
       weights[p].k = n_keys;
       weights[p].starts = key == 0;
     }
@@ -293,7 +293,7 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
   }
   for (int p = 0; p < n_panels; ++p) {
     const std::int64_t row = std::int64_t{p} * kQueries;
-    s.panels[p].finish(out.rows(row, std::min<std::int64_t>(kQueries, out.n_rows - row)));
+    s.panels[p].finish(kernels, out.rows(row, std::min<std::int64_t>(kQueries, out.n_rows - row)));
   }
 }
 
