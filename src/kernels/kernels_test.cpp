@@ -375,11 +375,12 @@ TEST_P(Tables, InterleavedBlocksAreTheSameWeights) {
     if (!packer.pack) continue;
     const auto blocks = make_blocks(packed, kPanelRows * k, false);
     std::vector<std::byte> panel(blocks.size());
-    interleave_rows(packed.type, blocks.data(), size_bytes(packed.type, k), panel.data());
+    const std::int64_t row_bytes = size_bytes(packed.type, k);
+    interleave_rows(packed.type, blocks.data(), row_bytes, row_bytes, panel.data());
     const auto* in_file = reinterpret_cast<const std::uint8_t*>(blocks.data());
     const auto* interleaved = reinterpret_cast<const std::uint8_t*>(panel.data());
     Panel expected(packed.type, k), actual(packed.type, k);
-    packer.pack(in_file, size_bytes(packed.type, k), k, expected.out());
+    packer.pack(in_file, row_bytes, k, expected.out());
     packer.pack_interleaved(interleaved, k, actual.out());
     EXPECT_EQ(actual.q, expected.q);
     expect_same_bits(actual.scales, expected.scales);
@@ -388,7 +389,7 @@ TEST_P(Tables, InterleavedBlocksAreTheSameWeights) {
     for (const bool fine : {false, true}) {
       const Quantized x(ref, random_floats(k, 33), fine);
       std::vector<float> acc = random_floats(kPanelRows, 34), expected_acc = acc;
-      packer.dot(in_file, size_bytes(packed.type, k), k, x.view(k), expected_acc.data());
+      packer.dot(in_file, row_bytes, k, x.view(k), expected_acc.data());
       packer.dot_interleaved(interleaved, k, x.view(k), acc.data());
       expect_same_bits(acc, expected_acc);
     }

@@ -45,8 +45,11 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   pool_.parallel_for(n_panels_of(*p.gate), unit,
                      [&](std::int64_t begin, std::int64_t end, int worker) {
                        Scratch& s = *scratch_[static_cast<std::size_t>(worker)];
-                       for (std::int64_t first = begin; first < end; first += unit) {
-                         const PanelRange panels{first, at_most(unit, end - first), end};
+                       // One token's sums are few, and to change between the weights makes the
+                       // stream of memory begin anew.
+                       const int n_most = n_tokens == 1 ? static_cast<int>(end - begin) : unit;
+                       for (std::int64_t first = begin; first < end; first += n_most) {
+                         const PanelRange panels{first, at_most(n_most, end - first), end};
                          multiply_gated(p, gate_x, up_x, panels, n_tokens, s);
                          put_blocks(p, panels, n_tokens, s, out);
                        }

@@ -30,11 +30,18 @@ const std::uint8_t* bytes_of(const std::byte* p) {
   return reinterpret_cast<const std::uint8_t*>(p);
 }
 
-// The 16 rows from first_row on in their other layout, or null.
-const std::uint8_t* interleaved_panel(const Matrix& w, std::int64_t first_row) {
-  static_assert(kInterleave == kPanelRows);
-  if (!w.interleaved) return nullptr;
-  return bytes_of(w.interleaved->panel(first_row / kPanelRows));
+// The other layout of a matrix, if it has that panel.
+const InterleavedMatrix* copy_with(const Matrix& w, std::int64_t panel) {
+  static_assert(kInterleave == kPanelRows && kInterleavePanels == kPanels);
+  return w.interleaved && w.interleaved->has_panel(panel) ? w.interleaved : nullptr;
+}
+
+// Calls body(k, depth) for the columns from `first` to `last`, as they lie together in a copy.
+template <class Body>
+void for_interleaved(std::int64_t first, std::int64_t last, const Body& body) {
+  for (std::int64_t k = first; k < last; k += kInterleaveDepth) {
+    body(k, at_most(kInterleaveDepth, last - k));
+  }
 }
 
 // The activations from a k on.
@@ -84,11 +91,13 @@ Stretch next_stretch(const Matrix& w, std::int64_t first, int n, std::int64_t en
   const std::int64_t offset = size_bytes(w.dtype, k);
   const std::int64_t n_bytes =
       size_bytes(w.dtype, std::min<std::int64_t>(kPanelDepth, w.n_cols - k));
-  if (const std::uint8_t* panel = interleaved_panel(w, row)) {
-    return {.start = reinterpret_cast<const std::byte*>(panel) + kPanelRows * offset,
-            .stride = kPanelRows * w.row_bytes(),
-            .n_pieces = n_rows / kPanelRows,
-            .n_bytes = kPanelRows * n_bytes};
+  const std::int64_t n_panels = n_rows / kPanelRows;
+  if (const auto* copy = n_panels > 0 ? copy_with(w, first + n_panels - 1) : nullptr) {
+    const int n_together = at_most(kPanels, n_panels);
+    return {.start = copy->at(first, k),
+            .stride = kPairRows * w.row_bytes(),
+            .n_pieces = n_panels / n_together,
+            .n_bytes = n_together * kPanelRows * n_bytes};
   }
   return {.start = w.row(row) + offset,
           .stride = w.row_bytes(),
@@ -142,30 +151,44 @@ void Ops::multiply_unit(const Matrix& w, const QuantView& x, PanelRange panels, 
   }
 }
 
-// At most kUnitPanels panels.
 void Ops::multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels,
                           std::int64_t n_tokens, Scratch& s, const PairSums& sums) {
-  if (n_tokens > 1 || !dot_panels(w, x, panels, sums)) sum_panels(w, x, panels, n_tokens, s, sums);
+  if (n_tokens == 1 && dot_panels(w, x, panels, sums)) return;
+  for (int p = 0; p < panels.n; p += kUnitPanels) {
+    sum_panels(w, x, {panels.first + p, at_most(kUnitPanels, panels.n - p), panels.end}, n_tokens,
+               s, sums.from(p));
+  }
 }
 
-// One token meets the rows as they lie in the file, if the table can do that with all of them.
+// One token meets the rows as they lie in the file or in a copy, if the table can do that with all
+// of them.
 bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, const PairSums& sums) {
   const Packer packer = packer_of(kernels_, w.dtype);
-  std::int64_t row = panels.first * kPanelRows;
-  if (!packer.dot || row + panels.n * kPanelRows > w.n_rows) return false;
+  if (!packer.dot || (panels.first + panels.n) * kPanelRows > w.n_rows) return false;
   const int k = static_cast<int>(w.n_cols);
-  for (int p = 0; p < panels.n; ++p, row += kPanelRows) {
-    float* acc = sums.of(p, 0).first;
-    std::fill_n(acc, kPanelRows, 0.0f);
-    if (const std::uint8_t* panel = interleaved_panel(w, row)) {
-      packer.dot_interleaved(panel, k, x, acc);
+  for (int p = 0; p < panels.n; p += kPanels) {
+    const int n = at_most(kPanels, panels.n - p);
+    const std::int64_t first = panels.first + p;
+    for (int i = 0; i < n; ++i) std::fill_n(sums.of(p + i, 0).first, kPanelRows, 0.0f);
+    if (const InterleavedMatrix* copy = copy_with(w, first + n - 1)) {
+      for_interleaved(0, k, [&](std::int64_t from, int depth) {
+        const QuantView some = from_k(x, from);
+        for (int i = 0; i < n; ++i) {
+          packer.dot_interleaved(bytes_of(copy->at(first + i, from)), depth, some,
+                                 sums.of(p + i, 0).first);
+        }
+      });
     } else {
-      packer.dot(bytes_of(w.row(row)), w.row_bytes(), k, x, acc);
+      for (int i = 0; i < n; ++i) {
+        packer.dot(bytes_of(w.row((first + i) * kPanelRows)), w.row_bytes(), k, x,
+                   sums.of(p + i, 0).first);
+      }
     }
   }
   return true;
 }
 
+// At most kUnitPanels panels.
 void Ops::sum_panels(const Matrix& w, const QuantView& x, PanelRange panels, std::int64_t n_tokens,
                      Scratch& s, const PairSums& sums) {
   PanelView views[kUnitPanels] = {};
@@ -209,8 +232,16 @@ PanelView Ops::pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_
   if (direct) {
     const PanelOut out = {
         .q = panel.q.data(), .scales = panel.scales.data(), .offsets = panel.offsets.data()};
-    if (const std::uint8_t* interleaved = interleaved_panel(w, first_row)) {
-      packer.pack_interleaved(interleaved + kPanelRows * offset, depth, out);
+    const std::int64_t first_panel = first_row / kPanelRows;
+    if (const InterleavedMatrix* copy = copy_with(w, first_panel)) {
+      static_assert(kPanelDepth % kInterleaveDepth == 0);
+      for_interleaved(k, k + depth, [&](std::int64_t from, int n) {
+        const std::int64_t at = kPanelRows * (from - k);
+        packer.pack_interleaved(bytes_of(copy->at(first_panel, from)), n,
+                                {.q = out.q + at,
+                                 .scales = out.scales + at / type.group,
+                                 .offsets = out.offsets + at / type.group});
+      });
     } else {
       packer.pack(bytes_of(w.row(first_row) + offset), w.row_bytes(), depth, out);
     }

@@ -47,8 +47,12 @@ struct Ops::PairSums {
 
   // From token t on.
   PanelSums of(int panel, std::int64_t t) const {
-    float* pair = first + panel / kPanels * pair_stride;
+    float* pair = from(panel).first;
     return {.first = pair + t * stride + panel % kPanels * kPanelRows, .stride = stride};
+  }
+  // Of the pair of a panel, and those behind it.
+  PairSums from(int panel) const {
+    return {first + panel / kPanels * pair_stride, stride, pair_stride};
   }
 };
 

@@ -224,10 +224,10 @@ TEST(MatmulUnits, GiveTheBitsOfTokensOneByOne) {
       for (const InterleavedMatrix* layout :
            {static_cast<InterleavedMatrix*>(nullptr), &interleaved}) {
         w.interleaved = layout;
-        for (const int n_threads : {1, 3}) {
-          EXPECT_EQ(multiply(*table, n_threads, kTokens), expected)
-              << table->name << ", " << name(type) << ", " << n_threads << " threads, "
-              << (layout ? "interleaved" : "as in the file");
+        for (const auto& [n_threads, step] : {std::pair{1, kTokens}, {3, kTokens}, {3, 1}}) {
+          EXPECT_EQ(multiply(*table, n_threads, step), expected)
+              << table->name << ", " << name(type) << ", " << n_threads << " threads, " << step
+              << " tokens at a time, " << (layout ? "interleaved" : "as in the file");
         }
       }
     }
@@ -285,7 +285,7 @@ struct FeedForward {
 TEST(GatedMatmul, GivesTheBitsOfItsStepsOneByOne) {
   // 53: one panel and a part in the last block. Rows of 2144 are unpacked in two stretches.
   for (const auto& [n_hidden, n_cols] :
-       {std::pair{32, 96}, {53, 96}, {208, 96}, {600, 96}, {53, 2144}, {600, 2144}}) {
+       {std::pair{32, 96}, {53, 96}, {208, 96}, {600, 96}, {1100, 96}, {53, 2144}, {600, 2144}}) {
     FeedForward feed_forward(n_hidden, n_cols);
     for (const auto& [clips, fine] : {std::pair{false, false}, {true, false}, {true, true}}) {
       feed_forward.product.fine = feed_forward.down.fine = fine;

@@ -1,5 +1,6 @@
 #include "tensor/interleaved_rows.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -68,13 +69,14 @@ std::byte* place_block(std::span<const Run> runs, const std::byte* block, int r,
 
 }  // namespace
 
-void interleave_rows(DType type, const std::byte* rows, std::int64_t row_bytes, std::byte* panel) {
+void interleave_rows(DType type, const std::byte* rows, std::int64_t row_stride,
+                     std::int64_t n_bytes, std::byte* panel) {
   const std::span<const Run> runs = runs_of(type);
   const int block_bytes = traits(type).block_bytes;
-  CHECK(!runs.empty() && row_bytes % block_bytes == 0);
-  for (int r = 0; r < kInterleave; ++r, rows += row_bytes) {
+  CHECK(!runs.empty() && n_bytes % block_bytes == 0);
+  for (int r = 0; r < kInterleave; ++r, rows += row_stride) {
     std::byte* to = panel;
-    for (std::int64_t at = 0; at < row_bytes; at += block_bytes) {
+    for (std::int64_t at = 0; at < n_bytes; at += block_bytes) {
       to = place_block(runs, rows + at, r, to);
     }
   }
@@ -88,10 +90,26 @@ std::int64_t InterleavedMatrix::size_bytes(const Matrix& w) {
   return w.n_rows / kInterleave * kInterleave * w.row_bytes();
 }
 
+// Of the stretch in a pair of panels, or in a last one alone.
+std::int64_t InterleavedMatrix::offset(std::int64_t i, std::int64_t k) const {
+  const std::int64_t pair = i / kInterleavePanels * kInterleavePanels;
+  const std::int64_t n_together = std::min<std::int64_t>(kInterleavePanels, n_panels() - pair);
+  const std::int64_t depth = std::min<std::int64_t>(kInterleaveDepth, source_.n_cols - k);
+  return kInterleave *
+         (pair * source_.row_bytes() + n_together * fourfold::size_bytes(source_.dtype, k) +
+          (i - pair) * fourfold::size_bytes(source_.dtype, depth));
+}
+
 void InterleavedMatrix::fill_next() {
   const std::int64_t i = n_filled_.load(std::memory_order_relaxed);
   CHECK(i < n_panels());
-  interleave_rows(source_.dtype, source_.row(i * kInterleave), source_.row_bytes(), at(i));
+  const DType type = source_.dtype;
+  const std::byte* rows = source_.row(i * kInterleave);
+  for (std::int64_t k = 0; k < source_.n_cols; k += kInterleaveDepth) {
+    const std::int64_t depth = std::min<std::int64_t>(kInterleaveDepth, source_.n_cols - k);
+    interleave_rows(type, rows + fourfold::size_bytes(type, k), source_.row_bytes(),
+                    fourfold::size_bytes(type, depth), memory_ + offset(i, k));
+  }
   n_filled_.store(i + 1, std::memory_order_release);
 }
 

@@ -5,6 +5,11 @@
 // (one in MXFP4), then four bytes at a time. Each item of all 16 rows lies side by side, and the
 // items follow each other as kernels read them: in the order of the file, except in Q5_K and Q6_K.
 // The bytes are the file's; only their places change.
+//
+// Two panels lie together in stretches of their columns: kInterleaveDepth of the one, the same of
+// the other, then the next ones. So few activations stay in a core's first cache until both have
+// met them; those of a whole row would be driven out by the weights that come by, and have to come
+// back while the stream waits.
 #pragma once
 
 #include <atomic>
@@ -17,9 +22,12 @@
 namespace fourfold {
 
 inline constexpr int kInterleave = 16;
+inline constexpr int kInterleavePanels = 2;
+inline constexpr int kInterleaveDepth = 1024;  // columns: whole blocks of every type
 
-// One panel: 16 rows of row_bytes each → 16 · row_bytes.
-void interleave_rows(DType type, const std::byte* rows, std::int64_t row_bytes, std::byte* panel);
+// So many bytes, whole blocks, of each of 16 rows → 16 · n_bytes.
+void interleave_rows(DType type, const std::byte* rows, std::int64_t row_stride,
+                     std::int64_t n_bytes, std::byte* panel);
 
 // The copy of one matrix, filled by one thread while others use what is there.
 class InterleavedMatrix {
@@ -34,15 +42,16 @@ class InterleavedMatrix {
 
   const Matrix& source() const { return source_; }
   std::int64_t n_panels() const { return source_.n_rows / kInterleave; }
-  // The rows from 16·i on, or null while they are not copied. Any thread, any time.
-  const std::byte* panel(std::int64_t i) const {
-    return i < n_filled_.load(std::memory_order_acquire) ? at(i) : nullptr;
-  }
+  // Whether the rows from 16·i on are copied. Any thread, any time.
+  bool has_panel(std::int64_t i) const { return i < n_filled_.load(std::memory_order_acquire); }
+  // The stretch of panel i that begins at column k, a multiple of kInterleaveDepth. The same one of
+  // an even panel's neighbour lies behind it.
+  const std::byte* at(std::int64_t i, std::int64_t k) const { return memory_ + offset(i, k); }
   // Copies the next panel: n_panels() times, by one thread.
   void fill_next();
 
  private:
-  std::byte* at(std::int64_t i) const { return memory_ + i * kInterleave * source_.row_bytes(); }
+  std::int64_t offset(std::int64_t i, std::int64_t k) const;
 
   Matrix source_;
   std::byte* memory_;

@@ -21,7 +21,7 @@ std::vector<std::byte> numbered_rows(std::int64_t row_bytes, int n_rows) {
 TEST(InterleaveRows, PutsItemsOfAllRowsSideBySide) {
   const auto rows = numbered_rows(18, kInterleave);
   std::vector<std::byte> panel(rows.size());
-  interleave_rows(DType::Q4_0, rows.data(), 18, panel.data());
+  interleave_rows(DType::Q4_0, rows.data(), 18, 18, panel.data());
   for (int r = 0; r < kInterleave; ++r) {
     EXPECT_EQ(std::memcmp(panel.data() + 2 * r, rows.data() + 18 * r, 2), 0);
     for (int i = 0; i < 4; ++i) {
@@ -41,7 +41,7 @@ TEST(InterleaveRows, MovesEveryByteOnce) {
     for (const int shift : {0, 8}) {
       std::vector<std::byte> rows(n), panel(n);
       for (std::size_t i = 0; i < n; ++i) rows[i] = static_cast<std::byte>(i >> shift);
-      interleave_rows(type, rows.data(), row_bytes, panel.data());
+      interleave_rows(type, rows.data(), row_bytes, row_bytes, panel.data());
       for (std::size_t i = 0; i < n; ++i) sources[i] += static_cast<std::size_t>(panel[i]) << shift;
     }
     std::vector<bool> seen(n);
@@ -53,26 +53,38 @@ TEST(InterleaveRows, MovesEveryByteOnce) {
   }
 }
 
-TEST(InterleavedMatrix, ShowsPanelsOnceTheyAreFilled) {
-  constexpr int kRows = 2 * kInterleave + 5;
-  Matrix w{.dtype = DType::Q8_0, .n_rows = kRows, .n_cols = 64};
+// Three panels of a stretch and a rest: two panels lie together, the last one lies alone.
+TEST(InterleavedMatrix, KeepsTheStretchesOfTwoPanelsTogether) {
+  constexpr int kRows = 3 * kInterleave + 5, kRest = 64;
+  Matrix w{.dtype = DType::Q8_0, .n_rows = kRows, .n_cols = kInterleaveDepth + kRest};
   const auto rows = numbered_rows(w.row_bytes(), kRows);
   w.data = rows.data();
   ASSERT_TRUE(InterleavedMatrix::suits(w));
-  const std::int64_t panel_bytes = kInterleave * w.row_bytes();
-  ASSERT_EQ(InterleavedMatrix::size_bytes(w), 2 * panel_bytes);
-  std::vector<std::byte> memory(static_cast<std::size_t>(2 * panel_bytes));
+  ASSERT_EQ(InterleavedMatrix::size_bytes(w), 3 * kInterleave * w.row_bytes());
+  std::vector<std::byte> memory(static_cast<std::size_t>(InterleavedMatrix::size_bytes(w)));
   InterleavedMatrix matrix(w, memory.data());
-  EXPECT_EQ(matrix.n_panels(), 2);
-  EXPECT_EQ(matrix.panel(0), nullptr);
-  matrix.fill_next();
-  EXPECT_EQ(matrix.panel(0), memory.data());
-  EXPECT_EQ(matrix.panel(1), nullptr);
-  matrix.fill_next();
-  ASSERT_EQ(matrix.panel(1), memory.data() + panel_bytes);
-  std::vector<std::byte> expected(static_cast<std::size_t>(panel_bytes));
-  interleave_rows(w.dtype, w.row(kInterleave), w.row_bytes(), expected.data());
-  EXPECT_EQ(std::memcmp(matrix.panel(1), expected.data(), expected.size()), 0);
+  EXPECT_EQ(matrix.n_panels(), 3);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(matrix.has_panel(i));
+    matrix.fill_next();
+    EXPECT_TRUE(matrix.has_panel(i));
+  }
+  const std::byte* place = memory.data();
+  const auto expect_next = [&](int panel, int k, int depth) {
+    const std::int64_t n_bytes = size_bytes(w.dtype, depth);
+    std::vector<std::byte> expected(static_cast<std::size_t>(kInterleave * n_bytes));
+    interleave_rows(w.dtype, w.row(panel * kInterleave) + size_bytes(w.dtype, k), w.row_bytes(),
+                    n_bytes, expected.data());
+    EXPECT_EQ(matrix.at(panel, k), place);
+    EXPECT_EQ(std::memcmp(place, expected.data(), expected.size()), 0) << panel << ", " << k;
+    place += expected.size();
+  };
+  expect_next(0, 0, kInterleaveDepth);
+  expect_next(1, 0, kInterleaveDepth);
+  expect_next(0, kInterleaveDepth, kRest);
+  expect_next(1, kInterleaveDepth, kRest);
+  expect_next(2, 0, kInterleaveDepth);
+  expect_next(2, kInterleaveDepth, kRest);
 }
 
 TEST(InterleavedMatrix, SuitsQuantisedMatricesOfAPanelOrMore) {

@@ -80,7 +80,7 @@ bool InterleavedWeights::wait() {
   if (thread_.joinable()) thread_.join();
   if (matrices_.empty()) return false;
   const InterleavedMatrix& last = matrices_.back();
-  return last.panel(last.n_panels() - 1) != nullptr;
+  return last.has_panel(last.n_panels() - 1);
 }
 
 void InterleavedWeights::fill_all(const std::function<bool(std::uint64_t bytes)>& may_take) {
