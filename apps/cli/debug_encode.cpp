@@ -96,7 +96,7 @@ Status encode_picture(std::shared_ptr<const Checkpoint> checkpoint, const Encode
   const int side = config->patch_side();  // what is wrong with the picture is said before the load
   const auto patches =
       TRY(flags.image.empty() ? read_patches(flags.patches, side) : read_picture(flags, side));
-  const auto model = TRY(VisionModel::load(std::move(checkpoint), *config, ops.exact()));
+  const auto model = TRY(VisionModel::load(std::move(checkpoint), *config, ops));
   const MediaTap tap = [&](std::string_view name, int layer, const MatView& value) {
     arrays.add_tap(name, layer, value);
   };

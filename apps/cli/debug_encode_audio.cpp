@@ -85,7 +85,7 @@ Status encode_sound(std::shared_ptr<const Checkpoint> checkpoint, const SoundToE
                     Ops& ops, ArrayWriter& arrays, Context& context) {
   const auto config = TRY(load_audio_config(*checkpoint));
   if (!config) return failed_precondition("{}: no audio encoder", checkpoint->path());
-  const auto model = TRY(AudioModel::load(std::move(checkpoint), *config, true));
+  const auto model = TRY(AudioModel::load(std::move(checkpoint), *config, ops));
   const std::int64_t width = config->unified ? kUnifiedFrame : kMelBins;
   std::vector<float> features;
   if (source.mel.empty()) {

@@ -23,13 +23,17 @@
 namespace fourfold {
 namespace {
 
+constexpr int kLoadThreads = 2;
+
 // One model of each form for all benchmarks; null when memory does not hold it.
 std::shared_ptr<const AudioModel> ear(bool exact) {
   const auto load = [](bool exact_form) -> Result<std::shared_ptr<const AudioModel>> {
     const auto towers = TRY(make_synthetic_towers("e2b", read_memory_budget()));
     auto checkpoint = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(towers.path())));
     const auto config = TRY(load_audio_config(*checkpoint));
-    return AudioModel::load(std::move(checkpoint), *config, exact_form);
+    ThreadPool pool(kLoadThreads);
+    Ops ops(*usable_kernels().front(), pool, exact_form);
+    return AudioModel::load(std::move(checkpoint), *config, ops);
   };
   static const auto fast = load(false);
   static const auto plain = load(true);
@@ -77,7 +81,9 @@ std::shared_ptr<const VisionModel> eye(const std::string& body) {
     const auto towers = TRY(make_synthetic_towers(body, read_memory_budget()));
     auto checkpoint = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(towers.path())));
     const auto config = TRY(load_vision_config(*checkpoint));
-    return VisionModel::load(std::move(checkpoint), *config, false);
+    ThreadPool pool(kLoadThreads);
+    Ops ops(*usable_kernels().front(), pool, false);
+    return VisionModel::load(std::move(checkpoint), *config, ops);
   };
   if (const auto result = load(); result.ok()) model = *result;
   return model;

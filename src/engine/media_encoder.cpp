@@ -61,12 +61,14 @@ template <class Model, class Config>
 void try_tower(const Towers& towers, std::optional<Config>& config, int text_width,
                std::string_view what, bool& can, std::string& why_not) {
   const std::string& path = towers.checkpoint->path();
+  ThreadPool pool(1);
+  Ops ops(*usable_kernels().front(), pool, true);  // exact: nothing is computed
   if (!config) {
     why_not = fmt::format("{} has no {} encoder", path, what);
   } else if (config->text_width != text_width) {
     why_not = fmt::format("the {} encoder of {} gives rows of {}, the model wants {}", what, path,
                           config->text_width, text_width);
-  } else if (const auto bound = Model::load(towers.checkpoint, *config, true); !bound.ok()) {
+  } else if (const auto bound = Model::load(towers.checkpoint, *config, ops); !bound.ok()) {
     why_not = why(fmt::format("the {} encoder is not usable", what), bound.error());
   } else {
     can = true;
@@ -409,7 +411,7 @@ class TowerEncoder final : public MediaEncoder {
     const std::lock_guard turn(encoder_mutex_);
     if (!may_go_on(go_on)) return cancelled();
     if (!vision_) {
-      auto model = TRY(VisionModel::load(towers_.checkpoint, *towers_.vision, options_.exact));
+      auto model = TRY(VisionModel::load(towers_.checkpoint, *towers_.vision, ops()));
       vision_.emplace(model, ops());
       patch_side_ = model->patch_side();
     }
@@ -440,7 +442,7 @@ class TowerEncoder final : public MediaEncoder {
   Status encode_sound(SampleFeed& feed, const MediaSource::Block& block, const GoOn& go_on) {
     const std::lock_guard turn(encoder_mutex_);
     if (!audio_) {
-      auto model = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, options_.exact));
+      auto model = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, ops()));
       audio_.emplace(std::move(model), ops());
     }
     const auto begin = std::chrono::steady_clock::now();
@@ -495,7 +497,7 @@ class TowerEncoder final : public MediaEncoder {
   // With the encoder's mutex held.
   Result<std::shared_ptr<const AudioModel>> audio_model() {
     if (!audio_model_) {
-      audio_model_ = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, options_.exact));
+      audio_model_ = TRY(AudioModel::load(towers_.checkpoint, *towers_.audio, ops()));
     }
     return audio_model_;
   }

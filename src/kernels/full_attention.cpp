@@ -18,10 +18,28 @@ namespace {
 constexpr int kStretch = 256;
 constexpr int kQueries = kPanelRows;
 constexpr int kPanels = 2;
+constexpr float kLog2e = 1.44269504f;
 
 template <class Buffer>
 void grow(Buffer& buffer, std::int64_t n) {
   if (static_cast<std::int64_t>(buffer.size()) < n) buffer.resize(static_cast<std::size_t>(n));
+}
+
+// out[c, r] = x[r, c]
+void turn(const Kernels& kernels, MatView x, float* out, std::int64_t out_stride) {
+  constexpr std::int64_t kSide = 16;  // of a square that the kernel turns
+  const std::int64_t n_rows = x.n_rows / kSide * kSide;
+  const std::int64_t n_cols = x.n_cols / kSide * kSide;
+  for (std::int64_t r = 0; r < n_rows; r += kSide) {
+    for (std::int64_t c = 0; c < n_cols; c += kSide) {
+      kernels.transpose(x.row(r) + c, x.stride, out + c * out_stride + r, out_stride);
+    }
+  }
+  for (std::int64_t r = 0; r < x.n_rows; ++r) {
+    for (std::int64_t c = r < n_rows ? n_cols : 0; c < x.n_cols; ++c) {
+      out[c * out_stride + r] = x.row(r)[c];
+    }
+  }
 }
 
 }  // namespace
@@ -72,28 +90,19 @@ struct FullAttention::QueryPanel {
   AlignedVector<float> scores = AlignedVector<float>(kStretch * kQueries);
   AlignedVector<std::uint8_t> p = AlignedVector<std::uint8_t>(kStretch * kQueries);
   AlignedVector<float> p_scales = AlignedVector<float>(kStretch / kActivationBlock * kQueries);
-  AlignedVector<float> values;   // [channels, 16] running Σ p·v
-  AlignedVector<float> factors;  // [channels, 16]: the same 16 for each channel
+  AlignedVector<float> values;  // [channels, 16] running Σ p·v
   float max[kQueries], sum[kQueries], correction[kQueries];
 
   // Σ p·v of the keys so far, as if their maximum had been today's.
   void correct_values(const Kernels& kernels, int channels) {
-    for (int c = 0; c < channels; ++c) {
-      std::copy_n(correction, kQueries, factors.data() + c * kQueries);
-    }
-    kernels.multiply(values.data(), factors.data(), channels * kQueries, values.data());
+    kernels.multiply_lanes(values.data(), correction, channels * kQueries);
   }
 
   // out [n, channels]: Σ p·v / Σ p of the first n queries.
   void finish(const Kernels& kernels, MatView out) {
     for (int r = 0; r < kQueries; ++r) correction[r] = 1.0f / sum[r];
-    const int channels = static_cast<int>(out.n_cols);
-    correct_values(kernels, channels);
-    for (std::int64_t r = 0; r < out.n_rows; ++r) {
-      const float* from = values.data() + r;
-      float* to = out.row(r);
-      for (int c = 0; c < channels; ++c) to[c] = from[c * kQueries];
-    }
+    correct_values(kernels, static_cast<int>(out.n_cols));
+    turn(kernels, {values.data(), out.n_cols, out.n_rows, kQueries}, out.data, out.stride);
   }
 };
 
@@ -181,11 +190,7 @@ void FullAttention::put_values(std::int64_t head, std::int64_t first, MatView v,
   s.columns.assign(static_cast<std::size_t>(kChannels * n), 0.0f);
   for (std::int64_t c = 0; c < channels_; c += kChannels) {
     const std::int64_t n_channels = std::min<std::int64_t>(kChannels, channels_ - c);
-    for (std::int64_t r = 0; r < v.n_rows; ++r) {
-      const float* row = v.row(r) + c;
-      for (std::int64_t i = 0; i < n_channels; ++i)
-        s.columns[static_cast<std::size_t>(i * n + r)] = row[i];
-    }
+    turn(ops_.kernels(), v.columns(c, n_channels), s.columns.data(), n);
     for (std::int64_t i = 0; i < n_channels; ++i) {
       kv.v.put(ops_.kernels(), head * channels_ + c + i, first, s.columns.data() + i * n,
                static_cast<int>(n));
@@ -219,7 +224,8 @@ void FullAttention::attend(std::int64_t first, MatView out) {
       });
 }
 
-// Sixteen queries, from the given row of all heads' on, as a panel.
+// Sixteen queries, from the given row of all heads' on, as a panel whose scores are exponents of
+// two.
 void FullAttention::start(std::int64_t row, QueryPanel& panel) {
   const QuantRows& rows = integers_->q;
   const std::int64_t width = rows.width;
@@ -231,11 +237,11 @@ void FullAttention::start(std::int64_t row, QueryPanel& panel) {
   const float* scales = rows.scales.data() + row * n_groups;
   for (std::int64_t r = 0; r < kQueries; ++r) {
     for (std::int64_t g = 0; g < n_groups; ++g) {
-      panel.q_scales[static_cast<std::size_t>(g * kQueries + r)] = scales[r * n_groups + g];
+      panel.q_scales[static_cast<std::size_t>(g * kQueries + r)] =
+          scales[r * n_groups + g] * kLog2e;
     }
   }
   grow(panel.values, std::int64_t{channels_} * kQueries);
-  grow(panel.factors, std::int64_t{channels_} * kQueries);
   std::fill_n(panel.max, kQueries, -std::numeric_limits<float>::infinity());
   std::fill_n(panel.sum, kQueries, 0.0f);
 }
@@ -268,6 +274,8 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
     weights[p] = queries[p];
     weights[p].q = panel.p.data();
     weights[p].scales = panel.p_scales.data();
+    weights[p].zero = weights_zero(kernels.panel_zero);
+    weights[p].bytes = true;
     scores[p] = {.first = panel.scores.data(), .stride = kPanelRows};
     values[p] = {.first = panel.values.data(), .stride = kPanelRows};
   }

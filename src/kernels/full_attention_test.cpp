@@ -103,12 +103,13 @@ struct RunningSoftmax {
   std::vector<float> max = std::vector<float>(kPanelRows, -INFINITY);
   std::vector<float> sum = std::vector<float>(kPanelRows);
   std::vector<float> correction = std::vector<float>(kPanelRows);
-  std::vector<std::int8_t> weights;  // [n_keys, 16]
+  std::vector<std::uint8_t> panel;  // [n_keys, 16] in the table's order
+  std::vector<int> weights;         // [n_keys, 16]
   std::vector<float> scales;
 
   void add(const Kernels& kernels, const std::vector<float>& scores, int n_visible) {
     const int n_keys = static_cast<int>(scores.size()) / kPanelRows;
-    std::vector<std::uint8_t> panel(scores.size());
+    panel.assign(scores.size(), 0);
     scales.assign(static_cast<std::size_t>(n_keys / kActivationBlock * kPanelRows), 0.0f);
     kernels.softmax_panel({.scores = scores.data(),
                            .n_keys = n_keys,
@@ -118,39 +119,42 @@ struct RunningSoftmax {
                            .correction = correction.data(),
                            .panel = panel.data(),
                            .scales = scales.data()});
-    read_panel(kernels, panel, n_keys);
+    read_panel(kernels, n_keys);
+  }
+
+  // Σ weights · q of every query.
+  std::vector<float> multiply(const Kernels& kernels, const std::vector<std::int8_t>& q) const {
+    const auto n = static_cast<std::int64_t>(q.size());
+    const std::vector<float> ones(panel.size() / kActivationBlock, 1.0f);
+    std::vector<std::int32_t> sums(q.size() / kSumBlock);
+    for (std::size_t key = 0; key < q.size(); ++key) sums[key / kSumBlock] += q[key];
+    std::vector<float> out(kPanelRows);
+    kernels.matmul_panel({.q = panel.data(),
+                          .scales = ones.data(),
+                          .offsets = nullptr,
+                          .k = static_cast<int>(n),
+                          .group = kActivationBlock,
+                          .zero = weights_zero(kernels.panel_zero),
+                          .starts = true,
+                          .bytes = true},
+                         {.q = q.data(),
+                          .q_fine = nullptr,
+                          .scales = ones.data(),
+                          .sums = sums.data(),
+                          .q_stride = n,
+                          .scale_stride = n / kActivationBlock,
+                          .sum_stride = n / kSumBlock},
+                         1, {.first = out.data(), .stride = kPanelRows});
+    return out;
   }
 
   // The order of a panel's bytes is the table's own: one key at a time tells its weights.
-  void read_panel(const Kernels& kernels, const std::vector<std::uint8_t>& panel, int n_keys) {
-    const auto n = static_cast<std::size_t>(n_keys);
-    const std::vector<float> ones(n * kPanelRows / kActivationBlock, 1.0f);
-    const std::vector<float> x_scales(n / kActivationBlock, 1.0f);
-    weights.assign(n * kPanelRows, 0);
-    for (std::size_t key = 0; key < n; ++key) {
-      std::vector<std::int8_t> q(n);
-      std::vector<std::int32_t> sums(n / kSumBlock);
-      q[key] = 1;
-      sums[key / kSumBlock] = 1;
-      float out[kPanelRows] = {};
-      kernels.matmul_panel({.q = panel.data(),
-                            .scales = ones.data(),
-                            .offsets = nullptr,
-                            .k = n_keys,
-                            .group = kActivationBlock,
-                            .zero = kernels.panel_zero,
-                            .starts = true},
-                           {.q = q.data(),
-                            .q_fine = nullptr,
-                            .scales = x_scales.data(),
-                            .sums = sums.data(),
-                            .q_stride = n_keys,
-                            .scale_stride = n_keys / kActivationBlock,
-                            .sum_stride = n_keys / kSumBlock},
-                           1, {.first = out, .stride = kPanelRows});
-      for (std::size_t r = 0; r < kPanelRows; ++r) {
-        weights[key * kPanelRows + r] = static_cast<std::int8_t>(out[r]);
-      }
+  void read_panel(const Kernels& kernels, int n_keys) {
+    weights.clear();
+    for (int key = 0; key < n_keys; ++key) {
+      std::vector<std::int8_t> q(static_cast<std::size_t>(n_keys));
+      q[static_cast<std::size_t>(key)] = 1;
+      for (const float weight : multiply(kernels, q)) weights.push_back(static_cast<int>(weight));
     }
   }
 };
@@ -177,12 +181,24 @@ TEST(SoftmaxPanel, HasTheSameBitsInEveryTable) {
       EXPECT_EQ(made.sum, expected.sum) << kernels->name;
       EXPECT_EQ(made.correction, expected.correction) << kernels->name;
       for (int key = 0; key < n_keys; ++key) {
-        const std::int8_t weight = expected.weights[static_cast<std::size_t>(key * kPanelRows)];
+        const int weight = expected.weights[static_cast<std::size_t>(key * kPanelRows)];
         EXPECT_GE(weight, 0);
         EXPECT_TRUE(key < n_visible || weight == 0) << key;
       }
     }
-    EXPECT_EQ(*std::ranges::max_element(expected.weights), 127);  // the largest of a group
+    EXPECT_EQ(*std::ranges::max_element(expected.weights), 255);  // the largest of a group
+  }
+}
+
+// 16 bits hold no two products of such weights.
+TEST(SoftmaxPanel, MultipliesTheLargestWeights) {
+  constexpr int kKeys = 32;
+  for (const Kernels* kernels : usable_kernels()) {
+    RunningSoftmax softmax;
+    softmax.add(*kernels, std::vector<float>(kKeys * kPanelRows), kKeys);
+    EXPECT_EQ(softmax.multiply(*kernels, std::vector<std::int8_t>(kKeys, 127)),
+              std::vector<float>(kPanelRows, 255.0f * 127 * kKeys))
+        << kernels->name;
   }
 }
 

@@ -184,6 +184,47 @@ TEST_P(Tables, KeepValuesInQ8Blocks) {
   for (std::size_t i = 0; i < 512; ++i) EXPECT_NEAR(y[i], x[i], 0.02f);
 }
 
+TEST_P(Tables, MultiplyAndTurnLanes) {
+  const auto x = random_floats(16 * 21, 13);
+  const auto factors = random_floats(16, 14);
+  auto a = x, b = x;
+  table.multiply_lanes(a.data(), factors.data(), 48);
+  ref.multiply_lanes(b.data(), factors.data(), 48);
+  expect_same_bits(a, b);
+  EXPECT_EQ(a[17], x[17] * factors[1]);
+  table.transpose(x.data(), 21, a.data(), 18);
+  ref.transpose(x.data(), 21, b.data(), 18);
+  expect_same_bits(a, b);
+  EXPECT_EQ(a[3 * 18 + 15], x[15 * 21 + 3]);
+}
+
+double squared_error_of_q8_0(const Kernels& table, const std::vector<float>& x,
+                             const std::vector<std::uint8_t>& blocks) {
+  std::vector<float> y(x.size());
+  table.f32_from_q8_0(blocks.data(), static_cast<int>(x.size()), y.data());
+  double sum = 0.0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    sum += (double{y[i]} - double{x[i]}) * (double{y[i]} - double{x[i]});
+  }
+  return sum;
+}
+
+TEST_P(Tables, FitQ8Blocks) {
+  constexpr int kValues = 8192;
+  // Normal scales, those that f16 holds with few bits, none and some that are zero.
+  for (const float size : {1.0f, 2e-5f, 1e-7f, 1e-9f, 0.0f}) {
+    auto x = random_floats(kValues, 12);
+    for (float& value : x) value *= size;
+    std::vector<std::uint8_t> fitted(kValues / 32 * 34), expected(fitted), plain(fitted);
+    table.fit_q8_0(x.data(), kValues, fitted.data());
+    ref.fit_q8_0(x.data(), kValues, expected.data());
+    EXPECT_EQ(fitted, expected) << size;
+    table.q8_0_from_f32(x.data(), kValues, plain.data());
+    const double error = squared_error_of_q8_0(table, x, fitted);
+    EXPECT_LE(error, (size == 1.0f ? 0.9 : 1.0) * squared_error_of_q8_0(table, x, plain)) << size;
+  }
+}
+
 TEST_P(Tables, MultiplyMatricesInF32) {
   for (const int k : {1, 8, 16, 100, 256}) {
     for (const int n_rows : {1, 3, 4, 9}) {

@@ -62,6 +62,20 @@ void Ops::matmul(const Matrix& w, Activations& x, MatView out, const Clip& clip)
   });
 }
 
+// Row by row, so that the pages of a file can leave again.
+void Ops::fit_q8_0(const Matrix& m, std::int64_t n_cols, std::byte* out) {
+  constexpr std::int64_t kRows = 16;
+  const std::int64_t row_bytes = size_bytes(DType::Q8_0, n_cols);
+  pool_.parallel_for(m.n_rows, kRows, [&](std::int64_t begin, std::int64_t end, int) {
+    std::vector<float> row(static_cast<std::size_t>(n_cols));
+    for (std::int64_t r = begin; r < end; ++r) {
+      dequantize(m.dtype, m.row(r), m.n_cols, row.data());
+      kernels_.fit_q8_0(row.data(), static_cast<int>(n_cols),
+                        reinterpret_cast<std::uint8_t*>(out) + r * row_bytes);
+    }
+  });
+}
+
 QuantView Ops::quantized(Activations& x, bool fine) {
   Activations::Integers& form = fine ? x.fine_ : x.plain_;
   const std::int64_t k = x.x_.n_cols;

@@ -98,6 +98,10 @@ class Ops {
   // Both products meet integers, and so gated_matmul can do it.
   bool gates_integers(const GatedProduct& p) const;
 
+  // The rows of a matrix as Q8_0 blocks of least squared error, with zeros up to n_cols, which is a
+  // multiple of 32.
+  void fit_q8_0(const Matrix& m, std::int64_t n_cols, std::byte* out);
+
   void rms_norm(MatView x, const float* weight, float eps, MatView out);
   void add(MatView x, MatView y);  // x += y
   void scale(MatView x, float factor);

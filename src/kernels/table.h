@@ -34,6 +34,7 @@ struct PanelView {
   int group;              // 16 or 32
   int zero;               // what the packing added to each weight
   bool starts = false;    // sums begin here, whatever they were
+  bool bytes = false;     // stored weights are any bytes, also where zero says that they are few
 };
 // The sums of a panel: a token's 16 lie side by side.
 struct PanelSums {
@@ -153,25 +154,35 @@ struct WeighValues {
   const std::uint16_t* next;  // as many rows that will be read soon, or null
 };
 
-// Turns the scores of 16 queries and a stretch of keys into weights of seven bits, as a panel: what
+// Turns the scores of 16 queries and a stretch of keys into weights of eight bits, as a panel: what
 // these keys add to a running softmax. A group of 32 keys has one scale a query.
 struct SoftmaxPanel {
-  const float* scores;  // [n_keys, 16]
+  const float* scores;  // [n_keys, 16] exponents of two, and so is max
   int n_keys;           // multiple of 32
   int n_visible;        // 1 … n_keys; those behind weigh nothing
   float* max;           // [16] running maximum
   float* sum;           // [16] running sum of the weights, as they were rounded
   float* correction;    // [16] what values summed so far are to be multiplied with
-  std::uint8_t* panel;  // [n_keys · 16] as pack_panel makes it, weights 0 … 127
+  std::uint8_t* panel;  // [n_keys · 16] weights 0 … 255, with zero = weights_zero(panel_zero)
   float* scales;        // [n_keys / 32, 16]
 };
-// The weight of a score is 127 · 2^u rounded to nearest even, u = x · kLog2e for its distance x to
-// the largest of the group, and at least kLeastExponent: n whole and |f| <= 1/2 of it, and 127 ·
-// 2^f by a polynomial.
-inline constexpr float kPanelWeight = 127.0f;
-inline constexpr float kLog2e = 1.44269504f;
+// Unsigned bytes in the place of signed ones.
+constexpr int weights_zero(int panel_zero) { return panel_zero - 128; }
+// The weight of a score is 255 · 2^u rounded to nearest even, u its distance to the largest of the
+// group, and at least kLeastExponent: n whole and |f| <= 1/2 of it, and 255 · 2^f by a polynomial.
+inline constexpr float kPanelWeight = 255.0f;
+inline constexpr float kLn2 = 0.693147182f;
 inline constexpr float kLeastExponent = -16.0f;
-inline constexpr float kWeightTerms[] = {126.990419f, 88.0283661f, 30.8152138f, 7.09146190f};
+inline constexpr float kWeightTerms[] = {254.980759f, 176.749863f, 61.8730659f, 14.2387619f};
+
+// Where a block's largest value may come to lie among the 127 steps of fit_q8_0: the others fall on
+// other steps each time. What eight trials leave of the squared error of one at 127, for normally
+// distributed values, is 0.84; sixteen would leave 0.80.
+inline constexpr int kScaleTrials = 8;
+inline constexpr float kTrialSteps[kScaleTrials] = {127.0f, 126.3f, 125.6f, 124.9f,
+                                                    124.2f, 123.5f, 122.8f, 122.1f};
+// Where a scale that f16 rounds leads beyond: the last step all the same.
+inline constexpr float kMostSteps = 127.49f;
 
 struct Kernels {
   const char* name;
@@ -183,6 +194,10 @@ struct Kernels {
   void (*add_scaled)(float* x, const float* y, float s, int n);  // x = fma(s, y, x)
   void (*scale)(float* x, float s, int n);                       // x *= s
   void (*multiply)(const float* a, const float* b, int n, float* out);
+  // x[i] *= factors[i mod 16], n a multiple of 16.
+  void (*multiply_lanes)(float* x, const float* factors, int n);
+  // out[j, i] = x[i, j] of 16 rows of 16 values; strides in elements.
+  void (*transpose)(const float* x, std::int64_t stride, float* out, std::int64_t out_stride);
   // out = gelu(gate) ⊙ up with the tanh form of GELU (text-model.md 3.8).
   void (*gelu_multiply)(const float* gate, const float* up, int n, float* out);
   // out = a ⊙ sigmoid(b). With a = b it is SiLU; out may be either.
@@ -204,6 +219,8 @@ struct Kernels {
   // Q8_0 blocks (f16 scale, 32 int8), n a multiple of 32.
   void (*f32_from_q8_0)(const std::uint8_t* x, int n, float* out);
   void (*q8_0_from_f32)(const float* x, int n, std::uint8_t* out);
+  // The same with the scale of least squared error, of those that put the largest at kScaleTrials.
+  void (*fit_q8_0)(const float* x, int n, std::uint8_t* out);
 
   // out[t, r] = dot(w[r], x[t]) over k.
   void (*matmul_f32)(const float* w, std::int64_t w_stride, int n_rows, const float* x,

@@ -136,11 +136,11 @@ inline void for_tiles(const QuantView& x, int n_tokens, PanelSums acc, Tile tile
 }
 
 // The stored weights are w.zero more than the true ones, which says how large they can be: 15 with
-// zero 8; 31 with 0, 12 and 16; 63 with 32; else any byte. Two products of 127 and the largest, so
-// many times, stay below 2^15.
+// zero 8; 31 with 0, 12 and 16; 63 with 32; else, or with w.bytes, any byte. Two products of 127
+// and the largest, so many times, stay below 2^15.
 template <int kGroup, bool kOffsets, bool kFine>
 inline void panel_tokens(const PanelView& w, const QuantView& x, int n_tokens, PanelSums acc) {
-  if (kFine || w.zero > 32) {
+  if (kFine || w.bytes || w.zero > 32) {
     for_tiles<3, 2, 1>(x, n_tokens, acc, [&]<int T>(const QuantView& from, const PanelSums& out) {
       wide_tile<T, kGroup, kOffsets, kFine>(w, from, out);
     });

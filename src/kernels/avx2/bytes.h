@@ -72,9 +72,10 @@ inline __m256i to_bytes(__m256 a, __m256 b, __m256 c, __m256 d) {
   const __m256i first = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
   const __m256i second = _mm256_packs_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d));
   const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm256_shuffle_epi8(_mm256_packs_epi16(first, second), _mm256_broadcastsi128_si256(order));
+  return _mm256_shuffle_epi8(_mm256_packus_epi16(first, second),
+                             _mm256_broadcastsi128_si256(order));
 }
-// The same for all rows: 0 <= a < 127.5.
+// The same for all rows: 0 <= a < 255.5.
 inline Bytes to_bytes(const Lanes a[4]) {
   return {to_bytes(a[0].low, a[1].low, a[2].low, a[3].low),
           to_bytes(a[0].high, a[1].high, a[2].high, a[3].high)};
@@ -83,7 +84,7 @@ inline __m256i add_quads(__m256i sums, __m256i quads) {
   const __m256i pairs = _mm256_maddubs_epi16(quads, _mm256_set1_epi8(1));
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-// sums + the four bytes of each dword, which are at most 127.
+// sums + the four bytes of each dword, unsigned.
 inline Bytes add_quads(Bytes sums, Bytes quads) {
   return {add_quads(sums.low, quads.low), add_quads(sums.high, quads.high)};
 }

@@ -41,15 +41,16 @@ inline Lanes as_floats(Bytes dwords) { return {_mm512_castsi512_ps(dwords.v)}; }
 // And back.
 inline Bytes as_bytes(Lanes a) { return {_mm512_castps_si512(a.v)}; }
 inline Bytes add_dwords(Bytes a, Bytes b) { return {_mm512_add_epi32(a.v, b.v)}; }
-// Four values of each lane, rounded to nearest even, as the bytes of its dword: 0 <= a < 127.5.
+// Four values of each lane, rounded to nearest even, as the bytes of its dword: 0 <= a < 255.5.
 inline Bytes to_bytes(const Lanes a[4]) {
   const auto pair = [&](int i) {
     return _mm512_packs_epi32(_mm512_cvtps_epi32(a[i].v), _mm512_cvtps_epi32(a[i + 1].v));
   };
   const __m128i order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return {_mm512_shuffle_epi8(_mm512_packs_epi16(pair(0), pair(2)), _mm512_broadcast_i32x4(order))};
+  return {
+      _mm512_shuffle_epi8(_mm512_packus_epi16(pair(0), pair(2)), _mm512_broadcast_i32x4(order))};
 }
-// sums + the four bytes of each dword, which are at most 127.
+// sums + the four bytes of each dword, unsigned.
 inline Bytes add_quads(Bytes sums, Bytes quads) {
   return {_mm512_dpbusd_epi32(sums.v, quads.v, _mm512_set1_epi8(1))};
 }

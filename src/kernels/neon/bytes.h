@@ -63,7 +63,7 @@ inline Bytes as_bytes(Lanes a) {
 inline Bytes add_dwords(Bytes a, Bytes b) {
   return each_dwords([&](int i) { return vaddq_u32(a.v[i], b.v[i]); });
 }
-// Four values of each lane, rounded to nearest even, as the bytes of its dword: 0 <= a < 127.5.
+// Four values of each lane, rounded to nearest even, as the bytes of its dword: 0 <= a < 255.5.
 inline Bytes to_bytes(const Lanes a[4]) {
   return each_dwords([&](int i) {
     const auto whole = [&](int k) { return vcvtnq_u32_f32(a[k].v[i]); };
@@ -71,7 +71,7 @@ inline Bytes to_bytes(const Lanes a[4]) {
     return vsliq_n_u32(two, vsliq_n_u32(whole(2), whole(3), 8), 16);
   });
 }
-// sums + the four bytes of each dword, which are at most 127.
+// sums + the four bytes of each dword, unsigned.
 inline Bytes add_quads(Bytes sums, Bytes quads) {
   return each_dwords(
       [&](int i) { return vpadalq_u16(sums.v[i], vpaddlq_u8(vreinterpretq_u8_u32(quads.v[i]))); });

@@ -73,6 +73,16 @@ void multiply(const float* a, const float* b, int n, float* out) {
   for (int i = 0; i < n; ++i) out[i] = a[i] * b[i];
 }
 
+void multiply_lanes(float* x, const float* factors, int n) {
+  for (int i = 0; i < n; ++i) x[i] *= factors[i % kLanes];
+}
+
+void transpose(const float* x, std::int64_t stride, float* out, std::int64_t out_stride) {
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 16; ++j) out[j * out_stride + i] = x[i * stride + j];
+  }
+}
+
 // 0.5·x·(1 + tanh u) = x / (1 + exp(−2u)), u = sqrt(2/π)·(x + 0.044715·x³).
 float gelu(float x) {
   const float u = 0.79788456f * __builtin_fmaf(0.044715f * x * x, x, x);
@@ -174,6 +184,48 @@ void q8_0_from_f32(const float* x, int n, std::uint8_t* out) {
   }
 }
 
+// A scale in f16 and what values are multiplied with to be counted in it.
+struct StepSize {
+  std::uint16_t scale;
+  float inverse;
+};
+
+StepSize step_size(float largest, float steps) {
+  const std::uint16_t scale = float_to_half(largest / steps);
+  const float inverse = 1.0f / half_to_float(scale);
+  const float most = kMostSteps / largest;
+  return {scale, largest > 0.0f ? (inverse < most ? inverse : most) : 0.0f};
+}
+
+float squared_error(const float* block, StepSize step) {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < 32; ++i) {
+    const float whole = round_even(block[i] * step.inverse);
+    const float error = __builtin_fmaf(-half_to_float(step.scale), whole, block[i]);
+    lanes[i % kLanes] = __builtin_fmaf(error, error, lanes[i % kLanes]);
+  }
+  return add_lanes(lanes);
+}
+
+void fit_q8_0(const float* x, int n, std::uint8_t* out) {
+  for (int b = 0; b < n / 32; ++b, out += 34) {
+    const float* block = x + 32 * b;
+    const float m = max_abs(block, 32);
+    StepSize best = step_size(m, kTrialSteps[0]);
+    float least = squared_error(block, best);
+    for (int trial = 1; trial < kScaleTrials; ++trial) {
+      const StepSize step = step_size(m, kTrialSteps[trial]);
+      const float error = squared_error(block, step);
+      if (error < least) least = error, best = step;
+    }
+    store_u16(out, best.scale);
+    for (int i = 0; i < 32; ++i) {
+      out[2 + i] =
+          static_cast<std::uint8_t>(static_cast<std::int8_t>(round_even(block[i] * best.inverse)));
+    }
+  }
+}
+
 void matmul_f32(const float* w, std::int64_t w_stride, int n_rows, const float* x,
                 std::int64_t x_stride, int n_tokens, int k, float* out, std::int64_t out_stride) {
   for (int t = 0; t < n_tokens; ++t) {
@@ -242,6 +294,7 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, PanelSum
           dot_sum += static_cast<std::int8_t>(w.q[i * kPanelRows + r]) * x_at(i);
           x_sum += x_at(i);
         }
+        dot_sum -= w.zero * x_sum;
         a = __builtin_fmaf(static_cast<float>(dot_sum), w.scales[g * kPanelRows + r] * x_scale, a);
         if (w.offsets) {
           a = __builtin_fmaf(static_cast<float>(x_sum), w.offsets[g * kPanelRows + r] * x_scale, a);
@@ -343,9 +396,9 @@ void weigh_values(const WeighValues& w) {
   }
 }
 
-// 0 … 127, a whole number.
+// 0 … 255, a whole number.
 float panel_weight(float score, float largest) {
-  float u = (score - largest) * kLog2e;
+  float u = score - largest;
   u = u > kLeastExponent ? u : kLeastExponent;
   const float n = round_even(u);
   const float f = u - n;
@@ -373,7 +426,7 @@ void softmax_panel(const SoftmaxPanel& s) {
     };
     float new_max = s.max[r];
     for (int g = 0; g < n_groups; ++g) new_max = largest(g) > new_max ? largest(g) : new_max;
-    s.correction[r] = exp_f32(s.max[r] - new_max);
+    s.correction[r] = exp_f32((s.max[r] - new_max) * kLn2);
     s.max[r] = new_max;
     float sum = s.sum[r] * s.correction[r];
     for (int g = 0; g < n_groups; ++g) {
@@ -382,10 +435,11 @@ void softmax_panel(const SoftmaxPanel& s) {
       for (int i = 0; i < kActivationBlock; ++i) {
         const int j = g * kActivationBlock + i;
         const float weight = i < visible(g) ? panel_weight(score(j), m) : 0.0f;
-        s.panel[j * kPanelRows + r] = static_cast<std::uint8_t>(weight);
+        s.panel[j * kPanelRows + r] =
+            static_cast<std::uint8_t>(static_cast<int>(weight) + weights_zero(0));
         group_sum += weight;
       }
-      const float scale = exp_f32(m - new_max) * (1.0f / kPanelWeight);
+      const float scale = exp_f32((m - new_max) * kLn2) * (1.0f / kPanelWeight);
       s.scales[g * kPanelRows + r] = scale;
       sum = __builtin_fmaf(group_sum, scale, sum);
     }
@@ -403,6 +457,8 @@ const Kernels kScalarKernels = {
     .add_scaled = add_scaled,
     .scale = scale,
     .multiply = multiply,
+    .multiply_lanes = multiply_lanes,
+    .transpose = transpose,
     .gelu_multiply = gelu_multiply,
     .sigmoid_multiply = sigmoid_multiply,
     .softcap = softcap,
@@ -416,6 +472,7 @@ const Kernels kScalarKernels = {
     .f16_from_f32 = f16_from_f32,
     .f32_from_q8_0 = f32_from_q8_0,
     .q8_0_from_f32 = q8_0_from_f32,
+    .fit_q8_0 = fit_q8_0,
     .matmul_f32 = matmul_f32,
     .matmul_bf16 = matmul_bf16,
     .quantize = quantize,

@@ -31,10 +31,10 @@ Status check_sizes(const Checkpoint& checkpoint, const AudioConfig& config) {
 }  // namespace
 
 Result<std::shared_ptr<const AudioModel>> AudioModel::load(
-    std::shared_ptr<const Checkpoint> checkpoint, AudioConfig config, bool exact) {
+    std::shared_ptr<const Checkpoint> checkpoint, AudioConfig config, Ops& ops) {
   TRY(check_sizes(*checkpoint, config));
   auto weights =
-      std::make_unique<const AudioWeights>(TRY(bind_audio_weights(*checkpoint, config, exact)));
+      std::make_unique<const AudioWeights>(TRY(bind_audio_weights(*checkpoint, config, ops)));
   return std::shared_ptr<const AudioModel>(
       new AudioModel(std::move(checkpoint), config, std::move(weights)));
 }

@@ -1,6 +1,6 @@
 // Sound → rows of the text model's input (audio.md 4 to 6, 11).
 //
-//   const auto model = TRY(AudioModel::load(checkpoint, config, false));
+//   const auto model = TRY(AudioModel::load(checkpoint, config, ops));
 //   AudioEncoder encoder(model, ops);
 //   TRY(encoder.push(samples, rows));   // any pieces: the same rows as the whole, bit for bit
 //   TRY(encoder.finish(rows));          // the rest; the encoder begins anew
@@ -30,10 +30,10 @@ using AudioTap = std::function<void(std::string_view name, int layer, const MatV
 // Configuration and bound weights; immutable, shared.
 class AudioModel {
  public:
-  // Weights are used as they lie in the file when `exact`, else plain ones are quantised to Q8_0
-  // here; an encoder's Ops should be of the same kind. FailedPrecondition naming the tensor.
+  // Weights are used as they lie in the file when ops.exact(), else plain ones are quantised to
+  // Q8_0 here; an encoder's Ops should be of the same kind. FailedPrecondition naming the tensor.
   static Result<std::shared_ptr<const AudioModel>> load(
-      std::shared_ptr<const Checkpoint> checkpoint, AudioConfig config, bool exact);
+      std::shared_ptr<const Checkpoint> checkpoint, AudioConfig config, Ops& ops);
   ~AudioModel();
 
   const AudioConfig& config() const { return config_; }

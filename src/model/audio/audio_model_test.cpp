@@ -42,11 +42,18 @@ nlohmann::json read_case(const std::string& folder) {
   return parse_json(*text).value();
 }
 
+Result<std::shared_ptr<const AudioModel>> load(std::shared_ptr<const Checkpoint> checkpoint,
+                                               const AudioConfig& config, bool exact) {
+  ThreadPool pool(2);
+  Ops ops(*usable_kernels().front(), pool, exact);
+  return AudioModel::load(std::move(checkpoint), config, ops);
+}
+
 Result<std::shared_ptr<const AudioModel>> load(const std::string& path, bool exact = true) {
   auto checkpoint = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(path)));
   const auto config = TRY(load_audio_config(*checkpoint));
   if (!config) return not_found("{}: no audio part", path);
-  return AudioModel::load(std::move(checkpoint), *config, exact);
+  return load(std::move(checkpoint), *config, exact);
 }
 
 std::shared_ptr<const AudioModel> must_load(const std::string& path, bool exact = true) {
@@ -328,9 +335,9 @@ TEST(AudioEncoder, SeesThirteenKeysWhereAsked) {
       std::make_shared<const Checkpoint>(Checkpoint::open(tower_path("model_a")).value());
   AudioConfig config = load_audio_config(*checkpoint).value().value();
   ASSERT_EQ(config.left_keys, 12);
-  Runner twelve(AudioModel::load(checkpoint, config, true).value());
+  Runner twelve(load(checkpoint, config, true).value());
   config.left_keys = 13;
-  Runner thirteen(AudioModel::load(checkpoint, config, true).value());
+  Runner thirteen(load(checkpoint, config, true).value());
   const auto a = encode_whole(twelve.encoder, samples);
   const auto b = encode_whole(thirteen.encoder, samples);
   const std::ptrdiff_t same = 12 * config.text_width;
@@ -603,7 +610,7 @@ TEST(AudioModel, RefusesSizesThatItCannotRun) {
   const auto error = [&](auto change) {
     AudioConfig other = config;
     change(other);
-    const auto model = AudioModel::load(checkpoint, other, true);
+    const auto model = load(checkpoint, other, true);
     return model.ok() ? "loaded" : model.error().message;
   };
   EXPECT_NE(error([](AudioConfig& c) { c.n_heads = 5; }).find("width 64 with 5 heads"),

@@ -10,7 +10,6 @@
 
 #include "base/math.h"
 #include "formats/tensor_shape.h"
-#include "kernels/dispatch.h"
 #include "tensor/blocks.h"
 
 namespace fourfold {
@@ -125,12 +124,8 @@ std::vector<std::string> names_in_folder(const Name& name, int layer) {
 
 class Binder {
  public:
-  Binder(const Checkpoint& checkpoint, const AudioConfig& config, bool exact, AudioWeights& weights)
-      : checkpoint_(checkpoint),
-        config_(config),
-        exact_(exact),
-        kernels_(*usable_kernels().front()),
-        weights_(weights) {}
+  Binder(const Checkpoint& checkpoint, const AudioConfig& config, Ops& ops, AudioWeights& weights)
+      : checkpoint_(checkpoint), config_(config), ops_(ops), weights_(weights) {}
 
   Status bind() {
     if (config_.unified) return bind_projection(kUnifiedFrame);
@@ -215,22 +210,14 @@ class Binder {
     Matrix m{
         .dtype = tensor->dtype, .data = tensor->bytes().data(), .n_rows = n_rows, .n_cols = n_cols};
     const bool fits = n_cols % traits(DType::Q8_0).block == 0;
-    if (!exact_ && fits && !traits(m.dtype).quantised()) quantize(m);
+    if (!ops_.exact() && fits && !traits(m.dtype).quantised()) quantize(m);
     return m;
   }
 
-  // Row by row, so that the file's pages can leave again.
   void quantize(Matrix& m) {
-    const auto n = static_cast<std::size_t>(m.n_cols);
-    const auto row_bytes = static_cast<std::size_t>(size_bytes(DType::Q8_0, m.n_cols));
-    auto& blocks = weights_.blocks.emplace_back(row_bytes * static_cast<std::size_t>(m.n_rows));
-    std::vector<float> row(n);
-    for (std::int64_t r = 0; r < m.n_rows; ++r) {
-      dequantize(m.dtype, m.row(r), m.n_cols, row.data());
-      kernels_.q8_0_from_f32(
-          row.data(), static_cast<int>(n),
-          reinterpret_cast<std::uint8_t*>(blocks.data()) + static_cast<std::size_t>(r) * row_bytes);
-    }
+    auto& blocks = weights_.blocks.emplace_back(
+        static_cast<std::size_t>(m.n_rows * size_bytes(DType::Q8_0, m.n_cols)));
+    ops_.fit_q8_0(m, m.n_cols, blocks.data());
     m.dtype = DType::Q8_0;
     m.data = blocks.data();
   }
@@ -378,7 +365,7 @@ class Binder {
       }
     }
     std::vector<float> keys(sinusoids.size());
-    kernels_.matmul_f32(weight.data(), D, D, sinusoids.data(), D, n, D, keys.data(), D);
+    ops_.kernels().matmul_f32(weight.data(), D, D, sinusoids.data(), D, n, D, keys.data(), D);
     return keys;
   }
 
@@ -419,8 +406,7 @@ class Binder {
 
   const Checkpoint& checkpoint_;
   const AudioConfig& config_;
-  bool exact_;
-  const Kernels& kernels_;  // all tables give the same bits
+  Ops& ops_;
   AudioWeights& weights_;
   int layer_ = -1;  // −1: of the tower
   std::unordered_set<std::string> used_;
@@ -429,9 +415,9 @@ class Binder {
 }  // namespace
 
 Result<AudioWeights> bind_audio_weights(const Checkpoint& checkpoint, const AudioConfig& config,
-                                        bool exact) {
+                                        Ops& ops) {
   AudioWeights weights;
-  TRY(Binder(checkpoint, config, exact, weights).bind());
+  TRY(Binder(checkpoint, config, ops, weights).bind());
   return weights;
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "formats/checkpoint.h"
 #include "formats/media_config.h"
+#include "kernels/ops.h"
 #include "model/clipped_linear.h"
 #include "tensor/matrix.h"
 
@@ -64,9 +65,9 @@ struct AudioWeights {
   std::deque<std::vector<std::byte>> blocks;  // weights that were quantised here
 };
 
-// Binds the checkpoint's tensors, which must outlive the weights. Unless `exact`, plain matrices
-// become Q8_0. FailedPrecondition naming the tensor, its shape and the expected one.
+// Binds the checkpoint's tensors, which must outlive the weights. Unless ops.exact(), plain
+// matrices become Q8_0. FailedPrecondition naming the tensor, its shape and the expected one.
 Result<AudioWeights> bind_audio_weights(const Checkpoint& checkpoint, const AudioConfig& config,
-                                        bool exact);
+                                        Ops& ops);
 
 }  // namespace fourfold

@@ -7,11 +7,11 @@
 namespace fourfold {
 
 Result<std::shared_ptr<const VisionModel>> VisionModel::load(
-    std::shared_ptr<const Checkpoint> checkpoint, VisionConfig config, bool exact) {
-  auto bound = TRY(bind_vision_weights(*checkpoint, config, exact));
+    std::shared_ptr<const Checkpoint> checkpoint, VisionConfig config, Ops& ops) {
+  auto bound = TRY(bind_vision_weights(*checkpoint, config, ops));
   auto weights = std::make_unique<const VisionWeights>(std::move(bound));
   return std::shared_ptr<const VisionModel>(
-      new VisionModel(std::move(checkpoint), config, std::move(weights), exact));
+      new VisionModel(std::move(checkpoint), config, std::move(weights), ops.exact()));
 }
 
 std::shared_ptr<const VisionModel> VisionModel::of(VisionConfig config,

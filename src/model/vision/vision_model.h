@@ -1,6 +1,6 @@
 // Patches of a picture → rows of the text model's input (vision-video.md 3 to 5, 12).
 //
-//   auto model = TRY(VisionModel::load(checkpoint, config, false));
+//   auto model = TRY(VisionModel::load(checkpoint, config, ops));
 //   VisionEncoder encoder(model, ops);
 //   const auto rows = TRY(encoder.encode(patches, nullptr, {}));   // [n soft tokens, text D]
 #pragma once
@@ -29,10 +29,11 @@ using MediaTap = std::function<void(std::string_view name, int layer, const MatV
 // Configuration and bound weights; immutable, shared.
 class VisionModel {
  public:
-  // Weights are used as they lie in the file when `exact`, else prepared for integer products.
+  // Weights are used as they lie in the file when ops.exact(), else prepared for integer products,
+  // which encoders' Ops must then be for too.
   // FailedPrecondition naming file and tensor when the part is not complete (formats.md 3.4).
   static Result<std::shared_ptr<const VisionModel>> load(
-      std::shared_ptr<const Checkpoint> checkpoint, VisionConfig config, bool exact);
+      std::shared_ptr<const Checkpoint> checkpoint, VisionConfig config, Ops& ops);
   // A model whose weights are made elsewhere: for timings without files.
   static std::shared_ptr<const VisionModel> of(VisionConfig config,
                                                std::unique_ptr<const VisionWeights> weights,

@@ -46,7 +46,9 @@ Result<std::shared_ptr<const VisionModel>> load(const std::string& path, bool ex
   auto checkpoint = std::make_shared<const Checkpoint>(TRY(Checkpoint::open(path)));
   const auto config = TRY(load_vision_config(*checkpoint));
   if (!config) return not_found("{}: no vision part", path);
-  return VisionModel::load(std::move(checkpoint), *config, exact);
+  ThreadPool pool(2);
+  Ops ops(*usable_kernels().front(), pool, exact);
+  return VisionModel::load(std::move(checkpoint), *config, ops);
 }
 
 std::shared_ptr<const VisionModel> must_load(const std::string& path, bool exact = true) {

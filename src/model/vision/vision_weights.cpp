@@ -11,7 +11,6 @@
 
 #include "base/checked.h"
 #include "formats/tensor_shape.h"
-#include "kernels/dispatch.h"
 #include "tensor/blocks.h"
 
 namespace fourfold {
@@ -83,13 +82,8 @@ bool fits_bf16(std::span<const float> values) {
 
 class Binder {
  public:
-  Binder(const Checkpoint& checkpoint, const VisionConfig& config, bool exact,
-         VisionWeights& weights)
-      : checkpoint_(checkpoint),
-        config_(config),
-        exact_(exact),
-        kernels_(*usable_kernels().front()),
-        weights_(weights) {}
+  Binder(const Checkpoint& checkpoint, const VisionConfig& config, Ops& ops, VisionWeights& weights)
+      : checkpoint_(checkpoint), config_(config), ops_(ops), weights_(weights) {}
 
   Status bind() {
     find_bounds();
@@ -197,17 +191,11 @@ class Binder {
     return tensor ? as_matrix(*tensor, n_rows, n_cols) : Matrix{};
   }
 
-  // Row by row, so that the file's pages can leave again.
   Matrix quantized(const Matrix& m) {
     const std::int64_t n_cols = round_up(m.n_cols, traits(DType::Q8_0).block);
-    const std::int64_t row_bytes = size_bytes(DType::Q8_0, n_cols);
-    auto& blocks = weights_.blocks.emplace_back(static_cast<std::size_t>(row_bytes * m.n_rows));
-    std::vector<float> row(static_cast<std::size_t>(n_cols));
-    for (std::int64_t r = 0; r < m.n_rows; ++r) {
-      dequantize(m.dtype, m.row(r), m.n_cols, row.data());
-      kernels_.q8_0_from_f32(row.data(), static_cast<int>(n_cols),
-                             reinterpret_cast<std::uint8_t*>(blocks.data()) + r * row_bytes);
-    }
+    auto& blocks = weights_.blocks.emplace_back(
+        static_cast<std::size_t>(m.n_rows * size_bytes(DType::Q8_0, n_cols)));
+    ops_.fit_q8_0(m, n_cols, blocks.data());
     return {.dtype = DType::Q8_0, .data = blocks.data(), .n_rows = m.n_rows, .n_cols = n_cols};
   }
 
@@ -271,7 +259,7 @@ class Binder {
     linear.weight = matrix(name, n_rows, n_cols);
     // The projection meets few rows: it stays as it is.
     const bool plain = !linear.weight.empty() && !traits(linear.weight.dtype).quantised();
-    if (!exact_ && layer_ >= 0 && plain) linear.weight = quantized(linear.weight);
+    if (!ops_.exact() && layer_ >= 0 && plain) linear.weight = quantized(linear.weight);
     bind_bounds(name, linear);
   }
 
@@ -297,8 +285,6 @@ class Binder {
     w.pre_attn_norm = vector(kPreAttnNorm, D);
     bind_linear(kQuery, D, D, w.q);
     bind_linear(kKey, D, D, w.k);
-    // What softmax makes of scores leaves the least room for rounding.
-    w.q.weight.fine = w.k.weight.fine = true;
     bind_linear(kValue, D, D, w.v);
     bind_linear(kOut, D, D, w.o);
     w.q_norm = vector(kQueryNorm, config_.head_dim);
@@ -369,8 +355,8 @@ class Binder {
     const std::size_t width = narrow ? sizeof(std::uint16_t) : sizeof(float);
     auto& bytes = weights_.blocks.emplace_back(values.size() * width);
     if (narrow) {
-      kernels_.bf16_from_f32(values.data(), static_cast<int>(values.size()),
-                             reinterpret_cast<std::uint16_t*>(bytes.data()));
+      ops_.kernels().bf16_from_f32(values.data(), static_cast<int>(values.size()),
+                                   reinterpret_cast<std::uint16_t*>(bytes.data()));
     } else {
       std::memcpy(bytes.data(), values.data(), bytes.size());
     }
@@ -380,8 +366,7 @@ class Binder {
 
   const Checkpoint& checkpoint_;
   const VisionConfig& config_;
-  bool exact_;
-  const Kernels& kernels_;  // all tables give the same bits
+  Ops& ops_;
   VisionWeights& weights_;
   int layer_ = -1;             // −1: of the tower
   bool clipped_ = false;       // linears have bounds beside them
@@ -405,9 +390,9 @@ std::vector<float> from_channels_first(const std::vector<float>& values, int sid
 }
 
 Result<VisionWeights> bind_vision_weights(const Checkpoint& checkpoint, const VisionConfig& config,
-                                          bool exact) {
+                                          Ops& ops) {
   VisionWeights weights;
-  TRY(Binder(checkpoint, config, exact, weights).bind());
+  TRY(Binder(checkpoint, config, ops, weights).bind());
   return weights;
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "formats/checkpoint.h"
 #include "formats/media_config.h"
+#include "kernels/ops.h"
 #include "model/clipped_linear.h"
 #include "tensor/matrix.h"
 
@@ -65,10 +66,11 @@ struct VisionWeights {
 // channel).
 std::vector<float> from_channels_first(const std::vector<float>& values, int side);
 
-// Binds the checkpoint's tensors, which must outlive the weights. Unless `exact`, the matrices of
-// the layers become Q8_0, their columns padded with zeros to whole blocks. FailedPrecondition
-// naming the file, the first tensor that is missing or mis-shaped, and how many are missing.
+// Binds the checkpoint's tensors, which must outlive the weights. Unless ops.exact(), the
+// matrices of the layers become Q8_0, their columns padded with zeros to whole blocks.
+// FailedPrecondition naming the file, the first tensor that is missing or mis-shaped, and how many
+// are missing.
 Result<VisionWeights> bind_vision_weights(const Checkpoint& checkpoint, const VisionConfig& config,
-                                          bool exact);
+                                          Ops& ops);
 
 }  // namespace fourfold
