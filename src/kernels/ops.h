@@ -188,6 +188,7 @@ class Ops {
                       PanelRange panels, std::int64_t n_tokens, Scratch& s);
   void put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
                   Activations::Integers& out);
+  void gate(const GatedProduct& p, float* gate, float* up, int n);
   PanelView pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_t k, int depth,
                          Scratch& scratch, ScratchPanel& panel);
 

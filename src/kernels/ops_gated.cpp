@@ -17,6 +17,8 @@ constexpr int kBlockPanels = kActivationBlock / kPanelRows;
 static_assert(kBlockPanels == kPanels);
 constexpr std::int64_t kBlockSums = kActivationBlock / kSumBlock;
 
+std::int64_t n_blocks_of(int n_panels) { return (n_panels + kBlockPanels - 1) / kBlockPanels; }
+
 }  // namespace
 
 bool Ops::gates_integers(const GatedProduct& p) const {
@@ -57,62 +59,74 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   out.ready = true;
 }
 
-// s.gate: what some panels' rows of both weights make of each token, in blocks. Rows that do not
-// exist are zero.
+// s.gate and s.up: the products of some panels' rows of both weights with each token, in blocks.
 void Ops::multiply_gated(const GatedProduct& p, const QuantView& gate_x, const QuantView& up_x,
                          PanelRange panels, std::int64_t n_tokens, Scratch& s) {
-  const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
   const std::int64_t block_values = n_tokens * kActivationBlock;
-  const int n_values = static_cast<int>(n_blocks * block_values);
-  const auto multiply = [&](const Matrix& w, const QuantView& x, const Clip& clip, auto& buffer) {
-    float* sums = Scratch::room(buffer, n_values);
+  const auto multiply = [&](const Matrix& w, const QuantView& x, auto& buffer) {
+    float* sums = Scratch::room(buffer, n_blocks_of(panels.n) * block_values);
     multiply_panels(w, x, panels, n_tokens, s,
                     {.first = sums, .stride = kActivationBlock, .pair_stride = block_values});
-    if (clip.clips()) kernels_.clamp(sums, clip.low, clip.high, n_values, sums);
-    return sums;
   };
-  float* gate = multiply(*p.gate, gate_x, p.gate_clip, s.gate);
-  const float* up = multiply(*p.up, up_x, p.up_clip, s.up);
-  kernels_.gelu_multiply(gate, up, n_values, gate);
-  if (p.clip.clips()) kernels_.clamp(gate, p.clip.low, p.clip.high, n_values, gate);
-  const std::int64_t first_of_last = panels.first * kPanelRows + (n_blocks - 1) * kActivationBlock;
-  const std::int64_t n_rows = p.gate->n_rows - first_of_last;
-  if (n_rows >= kActivationBlock) return;
-  float* last = gate + (n_blocks - 1) * block_values;
-  for (std::int64_t t = 0; t < n_tokens; ++t, last += kActivationBlock) {
-    std::fill(last + n_rows, last + kActivationBlock, 0.0f);
-  }
+  multiply(*p.gate, gate_x, s.gate);
+  multiply(*p.up, up_x, s.up);
 }
 
-// s.gate as blocks of each token's integers: of one block after the other for all tokens, then each
-// to its row.
+// What these products make together as integers: a few of all tokens' blocks at a time, which the
+// first cache holds from one step to the next. Rows that do not exist are zero.
 void Ops::put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
                      Activations::Integers& out) {
-  const std::int64_t n_blocks = round_up(panels.n, kBlockPanels) / kBlockPanels;
-  const std::int64_t n_values = n_blocks * n_tokens * kActivationBlock;
-  Scratch::grow(s.block_q, n_values);
-  if (p.fine) Scratch::grow(s.block_q_fine, n_values);
-  Scratch::grow(s.block_scales, n_blocks * n_tokens);
-  Scratch::grow(s.block_sums, n_blocks * n_tokens * kBlockSums);
-  kernels_.quantize(s.gate.data(), static_cast<int>(n_values), s.block_q.data(),
-                    p.fine ? s.block_q_fine.data() : nullptr, s.block_scales.data(),
-                    s.block_sums.data());
+  constexpr std::int64_t kBlocks = 64;
+  const std::int64_t n =
+      n_blocks_of(panels.n) * n_tokens;  // one block for all tokens, then the next
+  const std::int64_t first_of_last = n - n_tokens;
+  const std::int64_t rows_of_last =
+      p.gate->n_rows - panels.first * kPanelRows - first_of_last / n_tokens * kActivationBlock;
+  Scratch::grow(s.block_q, kBlocks * kActivationBlock);
+  if (p.fine) Scratch::grow(s.block_q_fine, kBlocks * kActivationBlock);
+  Scratch::grow(s.block_scales, kBlocks);
+  Scratch::grow(s.block_sums, kBlocks * kBlockSums);
   const std::int64_t row_blocks = round_up(p.gate->n_rows, kActivationBlock) / kActivationBlock;
   const auto put = [&](const auto& from, std::int64_t n_from, std::int64_t n_to, std::int64_t size,
                        auto& to) {
     std::memcpy(to.data() + n_to * size, from.data() + n_from * size,
                 sizeof(from[0]) * static_cast<std::size_t>(size));
   };
-  for (std::int64_t t = 0; t < n_tokens; ++t) {
-    for (std::int64_t b = 0; b < n_blocks; ++b) {
-      const std::int64_t from = b * n_tokens + t;
-      const std::int64_t to = t * row_blocks + panels.first / kBlockPanels + b;
+  for (std::int64_t first = 0; first < n; first += kBlocks) {
+    const std::int64_t end = std::min(first + kBlocks, n);
+    float* values = s.gate.data() + first * kActivationBlock;
+    gate(p, values, s.up.data() + first * kActivationBlock,
+         static_cast<int>((end - first) * kActivationBlock));
+    for (std::int64_t i = std::max(first, first_of_last); i < end; ++i) {
+      float* block = s.gate.data() + i * kActivationBlock;
+      if (rows_of_last < kActivationBlock) {
+        std::fill(block + rows_of_last, block + kActivationBlock, 0.0f);
+      }
+    }
+    kernels_.quantize(values, static_cast<int>((end - first) * kActivationBlock), s.block_q.data(),
+                      p.fine ? s.block_q_fine.data() : nullptr, s.block_scales.data(),
+                      s.block_sums.data());
+    for (std::int64_t i = first; i < end; ++i) {
+      const std::int64_t from = i - first;
+      const std::int64_t to =
+          i % n_tokens * row_blocks + panels.first / kBlockPanels + i / n_tokens;
       put(s.block_q, from, to, kActivationBlock, out.q);
       if (p.fine) put(s.block_q_fine, from, to, kActivationBlock, out.q_fine);
       put(s.block_scales, from, to, 1, out.scales);
       put(s.block_sums, from, to, kBlockSums, out.sums);
     }
   }
+}
+
+// gate = gelu(gate) ⊙ up, all three within their bounds.
+void Ops::gate(const GatedProduct& p, float* gate, float* up, int n) {
+  const auto clamp = [&](const Clip& clip, float* x) {
+    if (clip.clips()) kernels_.clamp(x, clip.low, clip.high, n, x);
+  };
+  clamp(p.gate_clip, gate);
+  clamp(p.up_clip, up);
+  kernels_.gelu_multiply(gate, up, n, gate);
+  clamp(p.clip, gate);
 }
 
 }  // namespace fourfold
