@@ -59,10 +59,14 @@ struct FullAttention::QuantRows {
   }
 
   // n values of a row, from column `first` on.
-  void put(const Kernels& kernels, std::int64_t row, std::int64_t first, const float* x, int n) {
+  void put(const Kernels& kernels, std::int64_t row, std::int64_t first, const float* x, int n,
+           bool pairs) {
     const std::int64_t at = row * width + first;
-    kernels.quantize(x, n, q.data() + at, nullptr, scales.data() + at / kActivationBlock,
-                     sums.data() + at / kSumBlock);
+    std::int8_t* to = q.data() + at;
+    float* to_scales = scales.data() + at / kActivationBlock;
+    std::int32_t* to_sums = sums.data() + at / kSumBlock;
+    pairs ? kernels.quantize_pairs(x, n, to, to_scales, to_sums)
+          : kernels.quantize(x, n, to, nullptr, to_scales, to_sums);
   }
 
   QuantView view(std::int64_t row, std::int64_t first) const {
@@ -80,6 +84,8 @@ struct FullAttention::QuantRows {
 struct FullAttention::Integers {
   std::int64_t n_keys = 0;  // rounded up to whole blocks
   std::int64_t width = 0;   // channels, rounded up likewise
+  // Queries and keys have one scale for each two blocks.
+  bool pairs() const { return width % (2 * kActivationBlock) == 0; }
   QuantRows q, k;           // [n_heads · n_keys, width]
   QuantRows v;              // [n_heads · channels, n_keys]
 };
@@ -179,7 +185,8 @@ void FullAttention::put_row(std::int64_t row, const float* x, QuantRows& rows, W
       if (values) std::copy_n(values, channels_, s.row.data());
       values = s.row.data();
     }
-    rows.put(ops_.kernels(), head * kv.n_keys + row, 0, values, static_cast<int>(kv.width));
+    rows.put(ops_.kernels(), head * kv.n_keys + row, 0, values, static_cast<int>(kv.width),
+             kv.pairs());
   }
 }
 
@@ -193,7 +200,7 @@ void FullAttention::put_values(std::int64_t head, std::int64_t first, MatView v,
     turn(ops_.kernels(), v.columns(c, n_channels), s.columns.data(), n);
     for (std::int64_t i = 0; i < n_channels; ++i) {
       kv.v.put(ops_.kernels(), head * channels_ + c + i, first, s.columns.data() + i * n,
-               static_cast<int>(n));
+               static_cast<int>(n), false);
     }
   }
 }
@@ -268,10 +275,11 @@ void FullAttention::attend_panels(std::int64_t head, std::int64_t first, MatView
                   .scales = panel.q_scales.data(),
                   .offsets = nullptr,
                   .k = static_cast<int>(kv.width),
-                  .group = kActivationBlock,
+                  .group = kv.pairs() ? 2 * kActivationBlock : kActivationBlock,
                   .zero = kernels.panel_zero,
                   .starts = true};
     weights[p] = queries[p];
+    weights[p].group = kActivationBlock;
     weights[p].q = panel.p.data();
     weights[p].scales = panel.p_scales.data();
     weights[p].zero = weights_zero(kernels.panel_zero);

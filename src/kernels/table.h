@@ -31,7 +31,7 @@ struct PanelView {
   const float* scales;    // [k / group, 16]
   const float* offsets;   // [k / group, 16], or null
   int k;                  // multiple of 32
-  int group;              // 16 or 32
+  int group;              // 16, 32, or 64 (see quantize_pairs)
   int zero;               // what the packing added to each weight
   bool starts = false;    // sums begin here, whatever they were
   bool bytes = false;     // stored weights are any bytes, also where zero says that they are few
@@ -236,6 +236,9 @@ struct Kernels {
   // N = 127, or kFineMax when q_fine is given.
   void (*quantize)(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
                    std::int32_t* sums);
+  // The same in the plain form, n a multiple of 64, with the larger scale for both blocks of a pair:
+  // against weights whose scales are equal in pairs too, a panel of group 64 adds each pair at once.
+  void (*quantize_pairs)(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums);
   // q [16, k] row-major (stride in bytes) → panel with zero = panel_zero.
   void (*pack_panel)(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out);
   int panel_zero;

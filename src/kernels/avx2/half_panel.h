@@ -56,7 +56,9 @@ inline void transpose(const __m256i pairs[4], __m256i quads[4]) {
 // The sum of a group's activations.
 inline std::int32_t sum_of_group(const QuantView& x, int t, int g, int group) {
   const std::int32_t* sums = x.sums + t * x.sum_stride + g * (group / kSumBlock);
-  return group == kSumBlock ? sums[0] : sums[0] + sums[1];
+  std::int32_t sum = sums[0];
+  for (int i = 1; i < group / kSumBlock; ++i) sum += sums[i];
+  return sum;
 }
 
 template <int T>
@@ -84,7 +86,7 @@ inline void add_group(const PanelView& w, const QuantView& x, int t, int g, int 
   const __m256 x_scale =
       _mm256_set1_ps(x.scales[t * x.scale_stride + g * group / kActivationBlock]);
   for (int h = 0; h < kHalves; ++h) {
-    const int at = g * kPanelRows + h * kHalfRows;
+    const int at = (group == 64 ? 2 * g : g) * kPanelRows + h * kHalfRows;
     const __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(w.scales + at), x_scale);
     sums[h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[h]), scale, sums[h]);
     if constexpr (kOffsets) {

@@ -20,7 +20,9 @@ inline __m512i four_of(const std::int8_t* q) {
 // The sum of a group's activations.
 template <int kGroup>
 inline std::int32_t sum_of_group(const std::int32_t* sums) {
-  return kGroup == 2 * kSumBlock ? sums[0] + sums[1] : sums[0];
+  std::int32_t sum = sums[0];
+  for (int i = 1; i < kGroup / kSumBlock; ++i) sum += sums[i];
+  return sum;
 }
 
 // Adds four k of a token, which begin at x's element `at`; high_dots are those of the fine form's
@@ -49,7 +51,7 @@ inline __m512 add_group(__m512 sum, __m512i dots, __m512i high_dots, __m512 w_sc
 }
 
 // T tokens against P panels of one shape, which share what is loaded of the activations; kGroup is
-// 16 or 32. The fine form's high parts go first, times 128 by a shift, so that both parts of a dot
+// 16, 32 or 64. The fine form's high parts go first, times 128 by a shift, so that both parts of a dot
 // need one register.
 //
 // Every loop over tokens, panels and bytes is unrolled by order: where the compiler thinks one too
@@ -58,6 +60,7 @@ inline __m512 add_group(__m512 sum, __m512i dots, __m512i high_dots, __m512 w_sc
 template <int P, int T, int kGroup, bool kOffsets, bool kFine>
 [[gnu::always_inline]] inline void panel_tile(const PanelView* w, const QuantView& x,
                                               const PanelSums* acc) {
+  constexpr int kScaleStride = kGroup == 64 ? 2 * kPanelRows : kPanelRows;
   __m512 sum[P][T];
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
@@ -77,7 +80,7 @@ template <int P, int T, int kGroup, bool kOffsets, bool kFine>
       for (int p = 0; p < P; ++p) dots[p][t] = kFine ? _mm512_setzero_si512() : start;
     }
     const auto add_products = [&](const std::int8_t* q) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int i = 0; i < kGroup / 4; ++i) {
         const int k = g * kGroup + 4 * i;
         __m512i weights[P];
@@ -107,9 +110,9 @@ template <int P, int T, int kGroup, bool kOffsets, bool kFine>
     add_products(kFine ? x.q_fine : x.q);
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) {
-      const __m512 w_scale = _mm512_loadu_ps(w[p].scales + g * kPanelRows);
+      const __m512 w_scale = _mm512_loadu_ps(w[p].scales + g * kScaleStride);
       const __m512 w_offset =
-          kOffsets ? _mm512_loadu_ps(w[p].offsets + g * kPanelRows) : _mm512_setzero_ps();
+          kOffsets ? _mm512_loadu_ps(w[p].offsets + g * kScaleStride) : _mm512_setzero_ps();
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
         const float x_scale = x.scales[t * x.scale_stride + g * kGroup / kActivationBlock];
@@ -154,7 +157,9 @@ inline void panel_form(const PanelView* w, const QuantView& x, int n_tokens, con
 template <int P>
 inline void multiply_panels(const PanelView* w, const QuantView& x, int n_tokens,
                             const PanelSums* acc) {
-  if (w->group == 32) {
+  if (w->group == 64) {
+    panel_tokens<P, 64, false, false>(w, x, n_tokens, acc);
+  } else if (w->group == 32) {
     w->offsets ? panel_form<P, 32, true>(w, x, n_tokens, acc)
                : panel_form<P, 32, false>(w, x, n_tokens, acc);
   } else {

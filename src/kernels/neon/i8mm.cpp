@@ -79,7 +79,7 @@ inline void panel_tile(PanelView w, QuantView x, int n_tokens, PanelSums acc) {
         if (token >= n_tokens) return;
         const GroupOfToken group = group_of<kGroup>(x, token, g);
         for (int r = 0; r < kQuarters; ++r) {
-          add_quarter<kOffsets>(w, g, r, group, rows_of(dots[t][2 * r], dots[t][2 * r + 1]),
+          add_quarter<kGroup, kOffsets>(w, g, r, group, rows_of(dots[t][2 * r], dots[t][2 * r + 1]),
                                 sums_of(acc, token));
         }
       };

@@ -21,15 +21,16 @@ struct GroupOfToken {
 template <int kGroup>
 inline GroupOfToken group_of(const QuantView& x, int t, int g) {
   const std::int32_t* sums = x.sums + t * x.sum_stride + g * (kGroup / kSumBlock);
-  return {x.scales[t * x.scale_stride + g * kGroup / kActivationBlock],
-          kGroup == kSumBlock ? sums[0] : sums[0] + sums[1]};
+  std::int32_t sum = sums[0];
+  for (int i = 1; i < kGroup / kSumBlock; ++i) sum += sums[i];
+  return {x.scales[t * x.scale_stride + g * kGroup / kActivationBlock], sum};
 }
 
 // acc += dots·scale (+ the token's sum·offset) for quarter r of group g.
-template <bool kOffsets>
+template <int kGroup, bool kOffsets>
 inline void add_quarter(const PanelView& w, int g, int r, GroupOfToken x, int32x4_t dots,
                         float* acc) {
-  const int at = g * kPanelRows + 4 * r;
+  const int at = (kGroup == 64 ? 2 * g : g) * kPanelRows + 4 * r;
   const int32x4_t whole = vaddq_s32(dots, vdupq_n_s32(-w.zero * x.sum));
   const float32x4_t scale = vmulq_f32(vld1q_f32(w.scales + at), vdupq_n_f32(x.scale));
   float32x4_t sum = vfmaq_f32(vld1q_f32(acc + 4 * r), vcvtq_f32_s32(whole), scale);

@@ -250,13 +250,14 @@ void matmul_bf16(const std::uint16_t* w, std::int64_t w_stride, int n_rows, cons
   }
 }
 
-void quantize(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
-              std::int32_t* sums) {
+// n_together values share a scale.
+void quantize_groups(const float* x, int n, int n_together, std::int8_t* q, std::int8_t* q_fine,
+                     float* scales, std::int32_t* sums) {
   const float limit = q_fine ? static_cast<float>(kFineMax) : 127.0f;
   for (int s = 0; s < n / kSumBlock; ++s) sums[s] = 0;
   for (int b = 0; b < n / kActivationBlock; ++b) {
-    const float* block = x + kActivationBlock * b;
-    const float m = max_abs(block, kActivationBlock);
+    const int first = b * kActivationBlock / n_together * n_together;
+    const float m = max_abs(x + first, n_together);
     const float inverse = m > 0.0f ? limit / m : 0.0f;
     scales[b] = m / limit;
     for (int i = kActivationBlock * b; i < kActivationBlock * (b + 1); ++i) {
@@ -267,6 +268,15 @@ void quantize(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float*
       sums[i / kSumBlock] += value;
     }
   }
+}
+
+void quantize(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
+              std::int32_t* sums) {
+  quantize_groups(x, n, kActivationBlock, q, q_fine, scales, sums);
+}
+
+void quantize_pairs(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums) {
+  quantize_groups(x, n, 2 * kActivationBlock, q, nullptr, scales, sums);
 }
 
 void pack_panel(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out) {
@@ -287,6 +297,7 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, PanelSum
     for (int r = 0; r < kPanelRows; ++r) {
       float a = w.starts ? 0.0f : sums[r];
       for (int g = 0; g < w.k / w.group; ++g) {
+        const int scales_at = (w.group == 64 ? 2 * g : g) * kPanelRows + r;
         const float x_scale = x.scales[t * x.scale_stride + g * w.group / kActivationBlock];
         std::int32_t dot_sum = 0;
         std::int32_t x_sum = 0;
@@ -295,9 +306,9 @@ void matmul_panel(const PanelView& w, const QuantView& x, int n_tokens, PanelSum
           x_sum += x_at(i);
         }
         dot_sum -= w.zero * x_sum;
-        a = __builtin_fmaf(static_cast<float>(dot_sum), w.scales[g * kPanelRows + r] * x_scale, a);
+        a = __builtin_fmaf(static_cast<float>(dot_sum), w.scales[scales_at] * x_scale, a);
         if (w.offsets) {
-          a = __builtin_fmaf(static_cast<float>(x_sum), w.offsets[g * kPanelRows + r] * x_scale, a);
+          a = __builtin_fmaf(static_cast<float>(x_sum), w.offsets[scales_at] * x_scale, a);
         }
       }
       sums[r] = a;
@@ -476,6 +487,7 @@ const Kernels kScalarKernels = {
     .matmul_f32 = matmul_f32,
     .matmul_bf16 = matmul_bf16,
     .quantize = quantize,
+    .quantize_pairs = quantize_pairs,
     .pack_panel = pack_panel,
     .panel_zero = 0,
     .q4_0 = {},
