@@ -86,8 +86,8 @@ struct FullAttention::Integers {
   std::int64_t width = 0;   // channels, rounded up likewise
   // Queries and keys have one scale for each two blocks.
   bool pairs() const { return width % (2 * kActivationBlock) == 0; }
-  QuantRows q, k;           // [n_heads · n_keys, width]
-  QuantRows v;              // [n_heads · channels, n_keys]
+  QuantRows q, k;  // [n_heads · n_keys, width]
+  QuantRows v;     // [n_heads · channels, n_keys]
 };
 
 struct FullAttention::QueryPanel {

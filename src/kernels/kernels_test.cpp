@@ -138,8 +138,13 @@ struct Quantized {
   std::vector<float> scales;
   std::vector<std::int32_t> sums;
 
-  Quantized(const Kernels& kernels, const std::vector<float>& x, bool fine)
+  Quantized(const Kernels& kernels, const std::vector<float>& x, bool fine, bool pairs = false)
       : q(x.size()), q_fine(fine ? x.size() : 0), scales(x.size() / 32), sums(x.size() / 16) {
+    if (pairs) {
+      kernels.quantize_pairs(x.data(), static_cast<int>(x.size()), q.data(), scales.data(),
+                             sums.data());
+      return;
+    }
     kernels.quantize(x.data(), static_cast<int>(x.size()), q.data(), fine ? q_fine.data() : nullptr,
                      scales.data(), sums.data());
   }
@@ -151,12 +156,13 @@ struct Quantized {
 };
 
 TEST_P(Tables, QuantizeActivations) {
-  for (const bool fine : {false, true}) {
-    for (const int n : {0, 32, 64, 1536}) {
+  for (const auto& [fine, pairs] : {std::pair{false, false}, {true, false}, {false, true}}) {
+    for (const int n : {0, 32, 64, 576, 1536}) {
+      if (pairs && n % 64 != 0) continue;
       auto x = random_floats(n, 10, 2.0f);
-      if (n > 32) std::fill(x.begin(), x.begin() + 32, 0.0f);
-      const Quantized ours(table, x, fine);
-      const Quantized expected(ref, x, fine);
+      if (n > 32) std::fill(x.begin(), x.begin() + (pairs ? 64 : 32), 0.0f);
+      const Quantized ours(table, x, fine, pairs);
+      const Quantized expected(ref, x, fine, pairs);
       EXPECT_EQ(ours.q, expected.q);
       EXPECT_EQ(ours.q_fine, expected.q_fine);
       EXPECT_EQ(ours.sums, expected.sums);
@@ -166,6 +172,7 @@ TEST_P(Tables, QuantizeActivations) {
         const int value = fine ? kFineSteps * ours.q[i] + ours.q_fine[i] : ours.q[i];
         const float step = ours.scales[i / 32];
         ASSERT_NEAR(static_cast<float>(value) * step, x[i], 0.51f * step);
+        ASSERT_TRUE(!pairs || step == ours.scales[i / 64 * 2]);
       }
     }
   }
@@ -213,15 +220,21 @@ TEST_P(Tables, FitQ8Blocks) {
   constexpr int kValues = 8192;
   // Normal scales, those that f16 holds with few bits, none and some that are zero.
   for (const float size : {1.0f, 2e-5f, 1e-7f, 1e-9f, 0.0f}) {
-    auto x = random_floats(kValues, 12);
-    for (float& value : x) value *= size;
-    std::vector<std::uint8_t> fitted(kValues / 32 * 34), expected(fitted), plain(fitted);
-    table.fit_q8_0(x.data(), kValues, fitted.data());
-    ref.fit_q8_0(x.data(), kValues, expected.data());
-    EXPECT_EQ(fitted, expected) << size;
-    table.q8_0_from_f32(x.data(), kValues, plain.data());
-    const double error = squared_error_of_q8_0(table, x, fitted);
-    EXPECT_LE(error, (size == 1.0f ? 0.9 : 1.0) * squared_error_of_q8_0(table, x, plain)) << size;
+    for (const bool pairs : {false, true}) {
+      const auto x = random_floats(kValues, 12, size);
+      std::vector<std::uint8_t> fitted(kValues / 32 * 34), expected(fitted), plain(fitted);
+      table.fit_q8_0(x.data(), kValues, pairs, fitted.data());
+      ref.fit_q8_0(x.data(), kValues, pairs, expected.data());
+      EXPECT_EQ(fitted, expected) << size;
+      for (std::size_t i = 0; pairs && i < fitted.size(); i += 68) {
+        ASSERT_TRUE(std::equal(&fitted[i], &fitted[i + 2], &fitted[i + 34])) << i;
+      }
+      table.q8_0_from_f32(x.data(), kValues, plain.data());
+      const double most = size < 1.0f ? 1.0 : pairs ? 1.15 : 0.9;
+      EXPECT_LE(squared_error_of_q8_0(table, x, fitted),
+                most * squared_error_of_q8_0(table, x, plain))
+          << size << ", pairs " << pairs;
+    }
   }
 }
 
@@ -255,12 +268,17 @@ struct PanelCase {
 
 TEST_P(Tables, MultiplyPanelsOfIntegers) {
   std::mt19937 random(14);
-  for (const auto& [k, group, offsets] : {PanelCase{32, 32, false}, PanelCase{64, 16, false},
-                                          PanelCase{256, 32, true}, PanelCase{512, 16, true}}) {
+  for (const auto& [k, group, offsets] :
+       {PanelCase{32, 32, false}, PanelCase{64, 16, false}, PanelCase{256, 32, true},
+        PanelCase{512, 16, true}, PanelCase{64, 64, false}, PanelCase{320, 64, false}}) {
     std::vector<std::int8_t> rows(static_cast<std::size_t>(2 * kPanelRows * k));
     for (auto& q : rows) q = static_cast<std::int8_t>(random() % 256 - 128);
-    const int n_scales = k / group * kPanelRows;
-    const auto w_scales = random_floats(2 * n_scales, 15, 0.1f);
+    const bool pairs = group == 64;
+    const int n_scales = k / std::min(group, 32) * kPanelRows;
+    auto w_scales = random_floats(2 * n_scales, 15, 0.1f);
+    for (int i = 0; pairs && i < 2 * n_scales; i += 2 * kPanelRows) {
+      std::copy_n(w_scales.begin() + i, kPanelRows, w_scales.begin() + i + kPanelRows);
+    }
     const auto w_offsets = random_floats(2 * n_scales, 16, 0.1f);
     for (const auto& [n_tokens, fine] : {std::pair{1, false},
                                          {3, true},
@@ -269,7 +287,8 @@ TEST_P(Tables, MultiplyPanelsOfIntegers) {
                                          {13, false},
                                          {13, true},
                                          {1, true}}) {
-      const Quantized x(ref, random_floats(n_tokens * k, 17), fine);
+      if (fine && pairs) continue;  // only the plain form is for pairs
+      const Quantized x(ref, random_floats(n_tokens * k, 17), fine, pairs);
       const QuantView view = x.view(k);
       const int n = n_tokens;
       const auto run = [&](const Kernels& kernels, bool together, bool starts) {

@@ -48,7 +48,7 @@ void Ops::matmul(const Matrix& w, Activations& x, MatView out, const Clip& clip)
   const bool integers = traits(w.dtype).quantised() && !exact_;
   const bool clip_panels = integers && w.scale == 1.0f;  // while they are in the cache
   if (integers) {
-    const QuantView q = quantized(x, w.fine);
+    const QuantView q = quantized(x, w);
     const OpTimer timer(times_, w, out.n_rows);
     matmul_panels(w, q, out, clip_panels ? clip : Clip{});
   } else {
@@ -63,21 +63,22 @@ void Ops::matmul(const Matrix& w, Activations& x, MatView out, const Clip& clip)
 }
 
 // Row by row, so that the pages of a file can leave again.
-void Ops::fit_q8_0(const Matrix& m, std::int64_t n_cols, std::byte* out) {
+void Ops::fit_q8_0(const Matrix& m, std::int64_t n_cols, bool pairs, std::byte* out) {
   constexpr std::int64_t kRows = 16;
   const std::int64_t row_bytes = size_bytes(DType::Q8_0, n_cols);
   pool_.parallel_for(m.n_rows, kRows, [&](std::int64_t begin, std::int64_t end, int) {
     std::vector<float> row(static_cast<std::size_t>(n_cols));
     for (std::int64_t r = begin; r < end; ++r) {
       dequantize(m.dtype, m.row(r), m.n_cols, row.data());
-      kernels_.fit_q8_0(row.data(), static_cast<int>(n_cols),
+      kernels_.fit_q8_0(row.data(), static_cast<int>(n_cols), pairs,
                         reinterpret_cast<std::uint8_t*>(out) + r * row_bytes);
     }
   });
 }
 
-QuantView Ops::quantized(Activations& x, bool fine) {
-  Activations::Integers& form = fine ? x.fine_ : x.plain_;
+QuantView Ops::quantized(Activations& x, const Matrix& w) {
+  const bool fine = w.fine;
+  Activations::Integers& form = fine ? x.fine_ : w.pairs ? x.pairs_ : x.plain_;
   const std::int64_t k = x.x_.n_cols;
   if (!form.ready) {
     const OpTimer timer(times_, OpKind::Quantize);
@@ -98,10 +99,15 @@ QuantView Ops::quantized(Activations& x, bool fine) {
           kernels_.clamp(row, x.clip_.low, x.clip_.high, static_cast<int>(k), clipped.data());
           row = clipped.data();
         }
-        kernels_.quantize(row, static_cast<int>(k), form.q.data() + r * k,
-                          fine ? form.q_fine.data() + r * k : nullptr,
-                          form.scales.data() + r * k / kActivationBlock,
-                          form.sums.data() + r * k / kSumBlock);
+        std::int8_t* q = form.q.data() + r * k;
+        float* scales = form.scales.data() + r * k / kActivationBlock;
+        std::int32_t* sums = form.sums.data() + r * k / kSumBlock;
+        if (w.pairs) {
+          kernels_.quantize_pairs(row, static_cast<int>(k), q, scales, sums);
+        } else {
+          kernels_.quantize(row, static_cast<int>(k), q,
+                            fine ? form.q_fine.data() + r * k : nullptr, scales, sums);
+        }
       }
     });
   }

@@ -29,7 +29,7 @@ class Activations {
   void set(MatView x, const Clip& clip = {}) {
     x_ = x;
     clip_ = clip;
-    plain_.ready = fine_.ready = false;
+    plain_.ready = fine_.ready = pairs_.ready = false;
   }
   const MatView& f32() const { return x_; }
 
@@ -43,7 +43,7 @@ class Activations {
   };
   MatView x_;
   Clip clip_;
-  Integers plain_, fine_;
+  Integers plain_, fine_, pairs_;
 };
 
 // One of several products with the same activations: of the rows from first_row on, as many as
@@ -98,9 +98,9 @@ class Ops {
   // Both products meet integers, and so gated_matmul can do it.
   bool gates_integers(const GatedProduct& p) const;
 
-  // The rows of a matrix as Q8_0 blocks of least squared error, with zeros up to n_cols, which is a
-  // multiple of 32.
-  void fit_q8_0(const Matrix& m, std::int64_t n_cols, std::byte* out);
+  // The rows of a matrix as Q8_0 blocks of least squared error, with zeros up to n_cols, a multiple
+  // of 32, and of 64 with `pairs`: the scales are equal in pairs, as Matrix::pairs wants them.
+  void fit_q8_0(const Matrix& m, std::int64_t n_cols, bool pairs, std::byte* out);
 
   void rms_norm(MatView x, const float* weight, float eps, MatView out);
   void add(MatView x, MatView y);  // x += y
@@ -169,8 +169,8 @@ class Ops {
     });
   }
 
-  // The rows as integers, from their first k on.
-  QuantView quantized(Activations& x, bool fine);
+  // The rows as the integers that such weights meet, from their first k on.
+  QuantView quantized(Activations& x, const Matrix& w);
   void matmul_exact(const Matrix& w, const MatView& x, MatView out);
   void matmul_panels(const Matrix& w, const QuantView& x, MatView out, const Clip& clip);
   int panels_of_unit(const Matrix& w, std::int64_t n_tokens, int n_products = 1) const;

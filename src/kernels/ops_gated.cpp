@@ -38,8 +38,8 @@ void Ops::gated_matmul(const GatedProduct& p, Activations& x, Activations& hidde
   if (p.fine) Scratch::grow(out.q_fine, n_tokens * width);
   Scratch::grow(out.scales, n_tokens * width / kActivationBlock);
   Scratch::grow(out.sums, n_tokens * width / kSumBlock);
-  const QuantView gate_x = quantized(x, p.gate->fine);
-  const QuantView up_x = quantized(x, p.up->fine);
+  const QuantView gate_x = quantized(x, *p.gate);
+  const QuantView up_x = quantized(x, *p.up);
   GroupTimer timer(times_);
   timer.add(*p.gate, n_tokens);
   timer.add(*p.up, n_tokens);

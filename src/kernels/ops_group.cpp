@@ -21,8 +21,7 @@ void Ops::matmul_group(std::span<const Product> products, Activations& x) {
     if (n == 0) continue;
     if (traits(w.dtype).quantised() && !exact_) {
       const int unit = panels_of_unit(w, n);
-      group_.push_back(
-          {&product, rows_from(quantized(x, w.fine), product.first_row), unit, n_units});
+      group_.push_back({&product, rows_from(quantized(x, w), product.first_row), unit, n_units});
       n_units += round_up(n_panels_of(w), unit) / unit;
     } else {
       const OpTimer timer(times_, w, n);

@@ -164,7 +164,7 @@ void Ops::multiply_panels(const Matrix& w, const QuantView& x, PanelRange panels
 // of them.
 bool Ops::dot_panels(const Matrix& w, const QuantView& x, PanelRange panels, const PairSums& sums) {
   const Packer packer = packer_of(kernels_, w.dtype);
-  if (!packer.dot || (panels.first + panels.n) * kPanelRows > w.n_rows) return false;
+  if (!packer.dot || w.pairs || (panels.first + panels.n) * kPanelRows > w.n_rows) return false;
   const int k = static_cast<int>(w.n_cols);
   for (int p = 0; p < panels.n; p += kPanels) {
     const int n = at_most(kPanels, panels.n - p);
@@ -267,7 +267,7 @@ PanelView Ops::pack_stretch(const Matrix& w, std::int64_t first_row, std::int64_
           .scales = panel.scales.data(),
           .offsets = type.has_min ? panel.offsets.data() : nullptr,
           .k = depth,
-          .group = type.group,
+          .group = w.pairs ? 2 * type.group : type.group,
           .zero = direct ? packer.zero : kernels_.panel_zero};
 }
 

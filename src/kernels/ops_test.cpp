@@ -207,9 +207,22 @@ TEST(MatmulUnits, GiveTheBitsOfTokensOneByOne) {
   constexpr int kRows = 16 * 35 + 5;
   constexpr int kCols = 2048 + 512;
   constexpr int kTokens = 2 * 24 + 7;
-  for (const auto& [type, fine] : {std::pair{DType::Q4_0, false}, {DType::Q6_K, true}}) {
-    const auto bytes = random_blocks(type, kRows * kCols, 8);
-    Matrix w{.dtype = type, .data = bytes.data(), .n_rows = kRows, .n_cols = kCols, .fine = fine};
+  struct Form {
+    DType type;
+    bool fine, pairs;
+  };
+  for (const auto& [type, fine, pairs] :
+       {Form{DType::Q4_0, false, false}, {DType::Q6_K, true, false}, {DType::Q8_0, false, true}}) {
+    auto bytes = random_blocks(type, kRows * kCols, 8);
+    for (std::size_t b = 0; pairs && b < bytes.size(); b += 68) {
+      std::copy_n(&bytes[b], 2, &bytes[b + 34]);
+    }
+    Matrix w{.dtype = type,
+             .data = bytes.data(),
+             .n_rows = kRows,
+             .n_cols = kCols,
+             .fine = fine,
+             .pairs = pairs};
     std::vector<std::byte> memory(static_cast<std::size_t>(InterleavedMatrix::size_bytes(w)));
     InterleavedMatrix interleaved(w, memory.data());
     for (int i = 0; i < interleaved.n_panels(); ++i) interleaved.fill_next();

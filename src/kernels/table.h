@@ -219,8 +219,9 @@ struct Kernels {
   // Q8_0 blocks (f16 scale, 32 int8), n a multiple of 32.
   void (*f32_from_q8_0)(const std::uint8_t* x, int n, float* out);
   void (*q8_0_from_f32)(const float* x, int n, std::uint8_t* out);
-  // The same with the scale of least squared error, of those that put the largest at kScaleTrials.
-  void (*fit_q8_0)(const float* x, int n, std::uint8_t* out);
+  // The same with the scale of least squared error, of those that put the largest value at
+  // kTrialSteps; with `pairs` one for each two blocks, and n is a multiple of 64.
+  void (*fit_q8_0)(const float* x, int n, bool pairs, std::uint8_t* out);
 
   // out[t, r] = dot(w[r], x[t]) over k.
   void (*matmul_f32)(const float* w, std::int64_t w_stride, int n_rows, const float* x,
@@ -236,8 +237,9 @@ struct Kernels {
   // N = 127, or kFineMax when q_fine is given.
   void (*quantize)(const float* x, int n, std::int8_t* q, std::int8_t* q_fine, float* scales,
                    std::int32_t* sums);
-  // The same in the plain form, n a multiple of 64, with the larger scale for both blocks of a pair:
-  // against weights whose scales are equal in pairs too, a panel of group 64 adds each pair at once.
+  // The same in the plain form, n a multiple of 64, with the larger scale for both blocks of a
+  // pair: against weights whose scales are equal in pairs too, a panel of group 64 adds each pair
+  // at once.
   void (*quantize_pairs)(const float* x, int n, std::int8_t* q, float* scales, std::int32_t* sums);
   // q [16, k] row-major (stride in bytes) → panel with zero = panel_zero.
   void (*pack_panel)(const std::int8_t* q, std::int64_t stride, int k, std::uint8_t* out);

@@ -18,6 +18,7 @@ struct Matrix {
   std::int64_t n_cols = 0;
   float scale = 1.0f;  // multiplies every weight (NVFP4 side tensors, formats.md 2.6)
   bool fine = false;   // meets activations in their 15-bit form; fixed when the model is loaded
+  bool pairs = false;  // Q8_0, not fine: each two blocks of a row have the same scale
   const InterleavedMatrix* interleaved = nullptr;  // the same rows in another layout, or null
 
   bool empty() const { return data == nullptr; }
@@ -25,7 +26,7 @@ struct Matrix {
   const std::byte* row(std::int64_t r) const { return data + r * row_bytes(); }
   // The rows [first, first + n).
   Matrix rows(std::int64_t first, std::int64_t n) const {
-    return {dtype, row(first), n, n_cols, scale, fine, nullptr};
+    return {dtype, row(first), n, n_cols, scale, fine, pairs, nullptr};
   }
 };
 

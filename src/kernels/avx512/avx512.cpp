@@ -51,8 +51,8 @@ inline __m512 add_group(__m512 sum, __m512i dots, __m512i high_dots, __m512 w_sc
 }
 
 // T tokens against P panels of one shape, which share what is loaded of the activations; kGroup is
-// 16, 32 or 64. The fine form's high parts go first, times 128 by a shift, so that both parts of a dot
-// need one register.
+// 16, 32 or 64. The fine form's high parts go first, times 128 by a shift, so that both parts of a
+// dot need one register.
 //
 // Every loop over tokens, panels and bytes is unrolled by order: where the compiler thinks one too
 // large, the sums of all are in memory. Inlined, since what a call prepares takes as long as the

@@ -80,7 +80,7 @@ inline void panel_tile(PanelView w, QuantView x, int n_tokens, PanelSums acc) {
         const GroupOfToken group = group_of<kGroup>(x, token, g);
         for (int r = 0; r < kQuarters; ++r) {
           add_quarter<kGroup, kOffsets>(w, g, r, group, rows_of(dots[t][2 * r], dots[t][2 * r + 1]),
-                                sums_of(acc, token));
+                                        sums_of(acc, token));
         }
       };
       add_token(2 * t, [](int32x4_t a, int32x4_t b) { return vuzp1q_s32(a, b); });

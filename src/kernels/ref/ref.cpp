@@ -197,31 +197,36 @@ StepSize step_size(float largest, float steps) {
   return {scale, largest > 0.0f ? (inverse < most ? inverse : most) : 0.0f};
 }
 
-float squared_error(const float* block, StepSize step) {
+float squared_error(const float* x, int n, StepSize step) {
   float lanes[kLanes] = {};
-  for (int i = 0; i < 32; ++i) {
-    const float whole = round_even(block[i] * step.inverse);
-    const float error = __builtin_fmaf(-half_to_float(step.scale), whole, block[i]);
+  for (int i = 0; i < n; ++i) {
+    const float whole = round_even(x[i] * step.inverse);
+    const float error = __builtin_fmaf(-half_to_float(step.scale), whole, x[i]);
     lanes[i % kLanes] = __builtin_fmaf(error, error, lanes[i % kLanes]);
   }
   return add_lanes(lanes);
 }
 
-void fit_q8_0(const float* x, int n, std::uint8_t* out) {
-  for (int b = 0; b < n / 32; ++b, out += 34) {
-    const float* block = x + 32 * b;
-    const float m = max_abs(block, 32);
-    StepSize best = step_size(m, kTrialSteps[0]);
-    float least = squared_error(block, best);
-    for (int trial = 1; trial < kScaleTrials; ++trial) {
-      const StepSize step = step_size(m, kTrialSteps[trial]);
-      const float error = squared_error(block, step);
-      if (error < least) least = error, best = step;
-    }
-    store_u16(out, best.scale);
-    for (int i = 0; i < 32; ++i) {
-      out[2 + i] =
-          static_cast<std::uint8_t>(static_cast<std::int8_t>(round_even(block[i] * best.inverse)));
+StepSize best_step_size(const float* x, int n) {
+  const float m = max_abs(x, n);
+  StepSize best = step_size(m, kTrialSteps[0]);
+  float least = squared_error(x, n, best);
+  for (int trial = 1; trial < kScaleTrials; ++trial) {
+    const StepSize step = step_size(m, kTrialSteps[trial]);
+    const float error = squared_error(x, n, step);
+    if (error < least) least = error, best = step;
+  }
+  return best;
+}
+
+void fit_q8_0(const float* x, int n, bool pairs, std::uint8_t* out) {
+  const int n_together = pairs ? 64 : 32;
+  for (int first = 0; first < n; first += n_together) {
+    const StepSize step = best_step_size(x + first, n_together);
+    for (int i = first; i < first + n_together; ++i) {
+      if (i % 32 == 0) store_u16(out + i / 32 * 34, step.scale);
+      out[i / 32 * 34 + 2 + i % 32] =
+          static_cast<std::uint8_t>(static_cast<std::int8_t>(round_even(x[i] * step.inverse)));
     }
   }
 }

@@ -217,7 +217,7 @@ class Binder {
   void quantize(Matrix& m) {
     auto& blocks = weights_.blocks.emplace_back(
         static_cast<std::size_t>(m.n_rows * size_bytes(DType::Q8_0, m.n_cols)));
-    ops_.fit_q8_0(m, m.n_cols, blocks.data());
+    ops_.fit_q8_0(m, m.n_cols, false, blocks.data());
     m.dtype = DType::Q8_0;
     m.data = blocks.data();
   }

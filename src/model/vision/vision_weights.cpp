@@ -191,12 +191,17 @@ class Binder {
     return tensor ? as_matrix(*tensor, n_rows, n_cols) : Matrix{};
   }
 
-  Matrix quantized(const Matrix& m) {
+  Matrix quantized(const Matrix& m, bool pairs) {
     const std::int64_t n_cols = round_up(m.n_cols, traits(DType::Q8_0).block);
+    pairs = pairs && n_cols % (2 * traits(DType::Q8_0).block) == 0;
     auto& blocks = weights_.blocks.emplace_back(
         static_cast<std::size_t>(m.n_rows * size_bytes(DType::Q8_0, n_cols)));
-    ops_.fit_q8_0(m, n_cols, blocks.data());
-    return {.dtype = DType::Q8_0, .data = blocks.data(), .n_rows = m.n_rows, .n_cols = n_cols};
+    ops_.fit_q8_0(m, n_cols, pairs, blocks.data());
+    return {.dtype = DType::Q8_0,
+            .data = blocks.data(),
+            .n_rows = m.n_rows,
+            .n_cols = n_cols,
+            .pairs = pairs};
   }
 
   // --- bounds of linears ---
@@ -255,11 +260,11 @@ class Binder {
   }
 
   void bind_linear(const Name& name, std::int64_t n_rows, std::int64_t n_cols,
-                   ClippedLinear& linear) {
+                   ClippedLinear& linear, bool pairs = true) {
     linear.weight = matrix(name, n_rows, n_cols);
     // The projection meets few rows: it stays as it is.
     const bool plain = !linear.weight.empty() && !traits(linear.weight.dtype).quantised();
-    if (!ops_.exact() && layer_ >= 0 && plain) linear.weight = quantized(linear.weight);
+    if (!ops_.exact() && layer_ >= 0 && plain) linear.weight = quantized(linear.weight, pairs);
     bind_bounds(name, linear);
   }
 
@@ -293,7 +298,7 @@ class Binder {
     w.pre_mlp_norm = vector(kPreMlpNorm, D);
     bind_linear(kGate, F, D, w.gate);
     bind_linear(kUp, F, D, w.up);
-    bind_linear(kDown, D, F, w.down);
+    bind_linear(kDown, D, F, w.down, false);  // a gated product gives blocks of 32
     w.post_mlp_norm = vector(kPostMlpNorm, D);
   }
 
