@@ -148,10 +148,12 @@ void FullAttention::begin(std::int64_t n_rows, int n_heads, int channels) {
   kv.v.resize(n_heads * std::int64_t{channels}, kv.n_keys);
 }
 
-void FullAttention::put(std::int64_t first, MatView q, MatView k, MatView v) {
+void FullAttention::put(std::int64_t first, MatView q, MatView k, MatView v,
+                        const std::function<void(std::int64_t)>& finish) {
   CHECK(first % kKeyBlock == 0 && first + k.n_rows <= n_rows_);
   if (ops_.exact()) {
     ops_.for_rows(k.n_rows, [&](std::int64_t r) {
+      if (finish) finish(r);
       store_kv(ops_.kernels(), kv_, first + r, k.row(r), v.row(r));
       std::copy_n(q.row(r), q.n_cols, queries_.data() + (first + r) * q.n_cols);
     });
@@ -163,6 +165,7 @@ void FullAttention::put(std::int64_t first, MatView q, MatView k, MatView v) {
     Worker& s = *workers_[static_cast<std::size_t>(worker)];
     for (std::int64_t r = begin; r < end; ++r) {
       const bool exists = r < k.n_rows;
+      if (exists && finish) finish(r);
       put_row(first + r, exists ? q.row(r) : nullptr, integers_->q, s);
       put_row(first + r, exists ? k.row(r) : nullptr, integers_->k, s);
     }

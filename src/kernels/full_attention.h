@@ -7,12 +7,13 @@
 //   attention.attend(first, out);    // any of them
 //
 // Exact: f32. Otherwise queries, keys, values and probabilities are integers of eight bits: those
-// of a query and of a key with one scale per 32 channels, values and probabilities with one per 32
-// keys.
+// of a query and of a key with one scale per 64 channels, or 32 where heads are no multiple of 64,
+// values and probabilities with one per 32 keys.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,8 +30,10 @@ class FullAttention {
 
   // Forgets all keys. The memory is kept.
   void begin(std::int64_t n_rows, int n_heads, int channels);
-  // q, k and v [n, n_heads · channels] of the rows [first, first + n).
-  void put(std::int64_t first, MatView q, MatView k, MatView v);
+  // q, k and v [n, n_heads · channels] of the rows [first, first + n). `finish`, if there is one,
+  // gives row r of the three its last values before it is read; several threads call it.
+  void put(std::int64_t first, MatView q, MatView k, MatView v,
+           const std::function<void(std::int64_t r)>& finish = {});
   // out [n, n_heads · channels] of the rows [first, first + n); scores are q·k as they come. All
   // rows must have been put, and `first` is a multiple of 16.
   void attend(std::int64_t first, MatView out);

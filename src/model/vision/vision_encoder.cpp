@@ -234,20 +234,17 @@ void VisionEncoder::read_positions(const Patches& patches) {
   s_->grid_width = patches.grid_width;
 }
 
-// Each head: rms norm, then the first half turns by the patch's column and the second by its row.
-void VisionEncoder::norm_and_rotate(MatView heads, const float* norm, const Tile& tile) {
+// Each head of a patch's row: rms norm, then the first half turns by the patch's column and the
+// second by its row.
+void VisionEncoder::norm_and_rotate(float* heads, const float* norm, std::int64_t patch) {
+  const Kernels& kernels = ops_.kernels();
   const int C = config_.head_dim;
-  ops_.for_rows(heads.n_rows, [&](std::int64_t r) {
-    const Kernels& kernels = ops_.kernels();
-    const std::int64_t patch = tile.first + r;
-    const auto column = static_cast<int>(patch % s_->grid_width);
-    const auto row = static_cast<int>(patch / s_->grid_width);
-    for (int h = 0; h < config_.n_heads; ++h) {
-      float* head = heads.row(r) + std::int64_t{h} * C;
-      kernels.rms_norm(head, norm, C, config_.rms_eps, head);
-      s_->rope.turn(kernels, head, column, row);
-    }
-  });
+  const auto column = static_cast<int>(patch % s_->grid_width);
+  const auto row = static_cast<int>(patch / s_->grid_width);
+  for (int h = 0; h < config_.n_heads; ++h, heads += C) {
+    kernels.rms_norm(heads, norm, C, config_.rms_eps, heads);
+    s_->rope.turn(kernels, heads, column, row);
+  }
 }
 
 // Q = rope(rms(Wq·h) ⊙ w_q), K = rope(rms(Wk·h) ⊙ w_k), V = rms(Wv·h) without weight.
@@ -264,48 +261,48 @@ void VisionEncoder::prepare_attention(int layer, const Tile& tile) {
   apply(ops_, w.q, s_->input, q);
   apply(ops_, w.k, s_->input, k);
   apply(ops_, w.v, s_->input, v);
-  norm_and_rotate(q, w.q_norm, tile);
-  norm_and_rotate(k, w.k_norm, tile);
-  ops_.for_rows(tile.n_rows, [&](std::int64_t r) {
+  s_->attention.put(tile.first, q, k, v, [&](std::int64_t r) {
+    norm_and_rotate(q.row(r), w.q_norm, tile.first + r);
+    norm_and_rotate(k.row(r), w.k_norm, tile.first + r);
     for (std::int64_t h = 0; h < D; h += C) {
       float* value = v.row(r) + h;
       ops_.kernels().rms_norm(value, nullptr, C, config_.rms_eps, value);
     }
   });
-  s_->attention.put(tile.first, q, k, v);
 }
 
-// x += rms(y) ⊙ norm, a row at a time while it is in the cache.
-void VisionEncoder::add_normed(MatView x, MatView y, const float* norm) {
+// x += rms(y) ⊙ norm
+void VisionEncoder::add_normed(float* x, float* y, const float* norm) {
   const int D = config_.width;
-  ops_.for_rows(x.n_rows, [&](std::int64_t r) {
-    ops_.kernels().rms_norm(y.row(r), norm, D, config_.rms_eps, y.row(r));
-    ops_.kernels().add(x.row(r), y.row(r), D);
-  });
+  ops_.kernels().rms_norm(y, norm, D, config_.rms_eps, y);
+  ops_.kernels().add(x, y, D);
 }
 
-// x += rms(Wo·attention(h))
+// x += rms(Wo·attention(h)), and what the feed-forward takes of each row while it is in the cache.
 void VisionEncoder::attention(int layer, const Tile& tile) {
   const VisionLayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t D = config_.width;
   const MatView x = stream(tile);
   const MatView heads = s_->heads.view(tile.n_rows, D);
   const MatView attn = s_->attn.view(tile.n_rows, D);
+  const MatView normed = s_->normed.view(tile.n_rows, D);
   s_->attention.attend(tile.first, heads);
   s_->input.set(heads);
   apply(ops_, w.o, s_->input, attn);
-  add_normed(x, attn, w.post_attn_norm);
+  ops_.for_rows(x.n_rows, [&](std::int64_t r) {
+    add_normed(x.row(r), attn.row(r), w.post_attn_norm);
+    ops_.kernels().rms_norm(x.row(r), w.pre_mlp_norm, config_.width, config_.rms_eps,
+                            normed.row(r));
+  });
+  s_->input.set(normed);
 }
 
-// x += rms(Wdown·(gelu(Wgate·h) ⊙ Wup·h))
+// x += rms(Wdown·(gelu(Wgate·h) ⊙ Wup·h)) of the input that `attention` left.
 void VisionEncoder::feed_forward(int layer, const Tile& tile) {
   const VisionLayerWeights& w = w_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t D = config_.width;
   const MatView x = stream(tile);
-  const MatView normed = s_->normed.view(tile.n_rows, D);
   const MatView mlp = s_->mlp.view(tile.n_rows, D);
-  ops_.rms_norm(x, w.pre_mlp_norm, config_.rms_eps, normed);
-  s_->input.set(normed);
   if (!gate_integers(w, mlp)) {
     const MatView gate = s_->gate.view(tile.n_rows, config_.ffn_width);
     const MatView up = s_->up.view(tile.n_rows, config_.ffn_width);
@@ -315,7 +312,8 @@ void VisionEncoder::feed_forward(int layer, const Tile& tile) {
     s_->hidden.set(gate);
     apply(ops_, w.down, s_->hidden, mlp);
   }
-  add_normed(x, mlp, w.post_mlp_norm);
+  ops_.for_rows(x.n_rows,
+                [&](std::int64_t r) { add_normed(x.row(r), mlp.row(r), w.post_mlp_norm); });
 }
 
 // mlp = Wdown·(gelu(Wgate·h) ⊙ Wup·h) without the hidden values in f32, where all three meet

@@ -83,9 +83,9 @@ class VisionEncoder {
   void read_positions(const Patches& patches);
   void add_position(float* x, std::int64_t patch);
   void embed(const Patches& patches, const Tile& tile);
-  void norm_and_rotate(MatView heads, const float* norm, const Tile& tile);
+  void norm_and_rotate(float* heads, const float* norm, std::int64_t patch);
   void prepare_attention(int layer, const Tile& tile);
-  void add_normed(MatView x, MatView y, const float* norm);
+  void add_normed(float* x, float* y, const float* norm);
   void attention(int layer, const Tile& tile);
   void feed_forward(int layer, const Tile& tile);
   bool gate_integers(const VisionLayerWeights& w, MatView mlp);
