@@ -80,6 +80,7 @@ QuantView Ops::quantized(Activations& x, const Matrix& w) {
   const bool fine = w.fine;
   Activations::Integers& form = fine ? x.fine_ : w.pairs ? x.pairs_ : x.plain_;
   const std::int64_t k = x.x_.n_cols;
+  CHECK(!w.pairs || (!fine && k % (2 * kActivationBlock) == 0));
   if (!form.ready) {
     const OpTimer timer(times_, OpKind::Quantize);
     form.ready = true;

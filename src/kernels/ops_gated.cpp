@@ -77,11 +77,10 @@ void Ops::multiply_gated(const GatedProduct& p, const QuantView& gate_x, const Q
 void Ops::put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_tokens, Scratch& s,
                      Activations::Integers& out) {
   constexpr std::int64_t kBlocks = 64;
-  const std::int64_t n =
-      n_blocks_of(panels.n) * n_tokens;  // one block for all tokens, then the next
-  const std::int64_t first_of_last = n - n_tokens;
+  const std::int64_t n_blocks = n_blocks_of(panels.n);
+  const std::int64_t n = n_blocks * n_tokens;  // one block for all tokens, then the next
   const std::int64_t rows_of_last =
-      p.gate->n_rows - panels.first * kPanelRows - first_of_last / n_tokens * kActivationBlock;
+      p.gate->n_rows - panels.first * kPanelRows - (n_blocks - 1) * kActivationBlock;
   Scratch::grow(s.block_q, kBlocks * kActivationBlock);
   if (p.fine) Scratch::grow(s.block_q_fine, kBlocks * kActivationBlock);
   Scratch::grow(s.block_scales, kBlocks);
@@ -97,11 +96,10 @@ void Ops::put_blocks(const GatedProduct& p, PanelRange panels, std::int64_t n_to
     float* values = s.gate.data() + first * kActivationBlock;
     gate(p, values, s.up.data() + first * kActivationBlock,
          static_cast<int>((end - first) * kActivationBlock));
-    for (std::int64_t i = std::max(first, first_of_last); i < end; ++i) {
+    for (std::int64_t i = std::max(first, n - n_tokens); i < end && rows_of_last < kActivationBlock;
+         ++i) {
       float* block = s.gate.data() + i * kActivationBlock;
-      if (rows_of_last < kActivationBlock) {
-        std::fill(block + rows_of_last, block + kActivationBlock, 0.0f);
-      }
+      std::fill(block + rows_of_last, block + kActivationBlock, 0.0f);
     }
     kernels_.quantize(values, static_cast<int>((end - first) * kActivationBlock), s.block_q.data(),
                       p.fine ? s.block_q_fine.data() : nullptr, s.block_scales.data(),

@@ -28,7 +28,7 @@ inline constexpr int kKeyBlock = 64;
 // table that packed it.
 struct PanelView {
   const std::uint8_t* q;  // [k · 16]
-  const float* scales;    // [k / group, 16]
+  const float* scales;    // [k / group, 16], of 64 [k / 32, 16]
   const float* offsets;   // [k / group, 16], or null
   int k;                  // multiple of 32
   int group;              // 16, 32, or 64 (see quantize_pairs)
@@ -176,8 +176,8 @@ inline constexpr float kLeastExponent = -16.0f;
 inline constexpr float kWeightTerms[] = {254.980759f, 176.749863f, 61.8730659f, 14.2387619f};
 
 // Where a block's largest value may come to lie among the 127 steps of fit_q8_0: the others fall on
-// other steps each time. What eight trials leave of the squared error of one at 127, for normally
-// distributed values, is 0.84; sixteen would leave 0.80.
+// other steps each time. Of normally distributed values, eight trials leave 0.84 of the squared
+// error of one at 127.
 inline constexpr int kScaleTrials = 8;
 inline constexpr float kTrialSteps[kScaleTrials] = {127.0f, 126.3f, 125.6f, 124.9f,
                                                     124.2f, 123.5f, 122.8f, 122.1f};

@@ -326,7 +326,7 @@ bool VisionEncoder::gate_integers(const VisionLayerWeights& w, MatView mlp) {
                                 .clip = w.down.in,
                                 .fine = w.down.weight.fine};
   const Matrix& down = w.down.weight;
-  if (!ops_.gates_integers(product) || !traits(down.dtype).quantised()) return false;
+  if (!ops_.gates_integers(product) || !traits(down.dtype).quantised() || down.pairs) return false;
   if (w.gate.in != w.up.in) return false;  // they would not share their input
   ops_.gated_matmul(product, s_->input.clamped(ops_, w.gate), s_->gated);
   ops_.matmul(down, s_->gated, mlp, w.down.out);
