@@ -177,10 +177,10 @@ inline constexpr float kWeightTerms[] = {254.980759f, 176.749863f, 61.8730659f, 
 
 // Where a block's largest value may come to lie among the 127 steps of fit_q8_0: the others fall on
 // other steps each time. Of normally distributed values, eight trials leave 0.84 of the squared
-// error of one at 127.
+// error of one at 127. Not inline: tables read it, and their symbols are their own.
 inline constexpr int kScaleTrials = 8;
-inline constexpr float kTrialSteps[kScaleTrials] = {127.0f, 126.3f, 125.6f, 124.9f,
-                                                    124.2f, 123.5f, 122.8f, 122.1f};
+constexpr float kTrialSteps[kScaleTrials] = {127.0f, 126.3f, 125.6f, 124.9f,
+                                             124.2f, 123.5f, 122.8f, 122.1f};
 // Where a scale that f16 rounds leads beyond: the last step all the same.
 inline constexpr float kMostSteps = 127.49f;
 
