@@ -59,10 +59,8 @@ std::string why(std::string_view what, const Error& error) {
 // let go of again: most runs need none.
 template <class Model, class Config>
 void try_tower(const Towers& towers, std::optional<Config>& config, int text_width,
-               std::string_view what, bool& can, std::string& why_not) {
+               std::string_view what, Ops& ops, bool& can, std::string& why_not) {
   const std::string& path = towers.checkpoint->path();
-  ThreadPool pool(1);
-  Ops ops(*usable_kernels().front(), pool, true);  // exact: nothing is computed
   if (!config) {
     why_not = fmt::format("{} has no {} encoder", path, what);
   } else if (config->text_width != text_width) {
@@ -585,9 +583,12 @@ MediaCapabilities find_capabilities(Towers& towers, const MediaEncoderOptions& o
                        : fmt::format("{} has no encoders", model.path()));
   }
   MediaCapabilities can;
-  try_tower<VisionModel>(towers, towers.vision, options.text_width, "image", can.vision,
+  ThreadPool pool(1);
+  Ops ops(*usable_kernels().front(), pool, true);  // exact: nothing is computed
+  try_tower<VisionModel>(towers, towers.vision, options.text_width, "image", ops, can.vision,
                          can.no_vision);
-  try_tower<AudioModel>(towers, towers.audio, options.text_width, "sound", can.audio, can.no_audio);
+  try_tower<AudioModel>(towers, towers.audio, options.text_width, "sound", ops, can.audio,
+                        can.no_audio);
   can.no_video = can.vision ? missing_video_library() : can.no_vision;
   can.video = can.vision && can.no_video.empty();
   return can;

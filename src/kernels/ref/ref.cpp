@@ -186,22 +186,24 @@ void q8_0_from_f32(const float* x, int n, std::uint8_t* out) {
 
 // A scale in f16 and what values are multiplied with to be counted in it.
 struct StepSize {
-  std::uint16_t scale;
+  std::uint16_t half;
+  float scale;  // the same in f32
   float inverse;
 };
 
 StepSize step_size(float largest, float steps) {
-  const std::uint16_t scale = float_to_half(largest / steps);
-  const float inverse = 1.0f / half_to_float(scale);
+  const std::uint16_t half = float_to_half(largest / steps);
+  const float scale = half_to_float(half);
+  const float inverse = 1.0f / scale;
   const float most = kMostSteps / largest;
-  return {scale, largest > 0.0f ? (inverse < most ? inverse : most) : 0.0f};
+  return {half, scale, largest > 0.0f ? (inverse < most ? inverse : most) : 0.0f};
 }
 
 float squared_error(const float* x, int n, StepSize step) {
   float lanes[kLanes] = {};
   for (int i = 0; i < n; ++i) {
     const float whole = round_even(x[i] * step.inverse);
-    const float error = __builtin_fmaf(-half_to_float(step.scale), whole, x[i]);
+    const float error = __builtin_fmaf(-step.scale, whole, x[i]);
     lanes[i % kLanes] = __builtin_fmaf(error, error, lanes[i % kLanes]);
   }
   return add_lanes(lanes);
@@ -224,7 +226,7 @@ void fit_q8_0(const float* x, int n, bool pairs, std::uint8_t* out) {
   for (int first = 0; first < n; first += n_together) {
     const StepSize step = best_step_size(x + first, n_together);
     for (int i = first; i < first + n_together; ++i) {
-      if (i % 32 == 0) store_u16(out + i / 32 * 34, step.scale);
+      if (i % 32 == 0) store_u16(out + i / 32 * 34, step.half);
       out[i / 32 * 34 + 2 + i % 32] =
           static_cast<std::uint8_t>(static_cast<std::int8_t>(round_even(x[i] * step.inverse)));
     }
